@@ -5,7 +5,7 @@
 //! | bytes | |
 //! | --- | --- |
 //! | 1 | format: 1 |
-//! | 8 | key id: the first 8 bytes of the SHA-256 of the public key |
+//! | 4 | key id: the first bytes of the SHA-256 of the public key (elsewhere written as 8 hexadecimal digits) |
 //! | 16 | user id |
 //! | 16 | session id, a UUID v7: its time is when the session began |
 //! | 8 | when the token runs out, microseconds since 1970, big-endian |
@@ -39,18 +39,18 @@ pub const REMEMBER: i64 = TOKEN_LIFETIME + 60 * 1_000_000;
 
 const FORMAT: u8 = 1;
 const SIGNED_PREFIX: &[u8] = b"daybook/token/1";
-const FIXED: usize = 1 + 8 + 16 + 16 + 8 + 1;
+const FIXED: usize = 1 + 4 + 16 + 16 + 8 + 1;
 const SIGNATURE: usize = 64;
 const ROLES: [(Role, u8); 2] = [(Role::Customer, 1), (Role::Admin, 2)];
 
 /// Names a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; 8]);
+pub struct KeyId([u8; 4]);
 
 impl KeyId {
     pub fn of(key: &VerifyingKey) -> Self {
-        let mut id = [0; 8];
-        id.copy_from_slice(&Sha256::digest(key.as_bytes())[..8]);
+        let mut id = [0; 4];
+        id.copy_from_slice(&Sha256::digest(key.as_bytes())[..4]);
         Self(id)
     }
 }
@@ -101,7 +101,7 @@ impl TokenVerifier {
         let (body, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
         let (fixed, name) = body.split_at_checked(FIXED)?;
         let (&[FORMAT], rest) = fixed.split_first_chunk::<1>()? else { return None };
-        let (key, rest) = rest.split_first_chunk::<8>()?;
+        let (key, rest) = rest.split_first_chunk::<4>()?;
         let key = self.keys.get(&KeyId(*key))?;
         key.verify_strict(&[SIGNED_PREFIX, body].concat(), &Signature::from_slice(signature).ok()?).ok()?;
 

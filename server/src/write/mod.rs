@@ -1,3 +1,4 @@
 //! The write side: decides commands, appends their events, carries transfers to their end. It never reads a view.
 
+pub mod identity;
 pub mod store;
