@@ -14,7 +14,7 @@ use app::{
     },
     wire::{Actor, DecodeError, Envelope, Event, Metadata, Position, StreamId, decode},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,8 @@ enum ParkReason {
     Metadata(#[source] serde_json::Error),
     #[error("the command could not be written as JSON: {0}")]
     Digest(#[source] serde_json::Error),
+    #[error("the event store does not go on by itself: {0}")]
+    Store(#[source] StoreError),
     #[error("step {step} of transfer {transfer} was refused: {error}")]
     Refused { step: &'static str, transfer: TransferId, error: SubmitError },
 }
@@ -106,33 +108,25 @@ impl ProcessManager {
 
     /// Never returns but to park, in front of the event at that position.
     async fn work(&mut self) -> Result<(), (Position, ParkReason)> {
-        let mut saved = retrying("read the checkpoint", || self.store.checkpoint(NAME)).await;
+        let mut saved = retrying(|| self.store.checkpoint(NAME)).await.map_err(|reason| (Position(0), reason))?;
         let mut reached = saved;
         let mut save_at = Instant::now() + SAVE_AFTER;
         loop {
+            let parked = |reason| (reached.next(), reason);
             self.status.send_if_modified(|status| {
-                let changed = *status != ProcessStatus::Running(reached);
-                *status = ProcessStatus::Running(reached);
-                changed
+                let running = ProcessStatus::Running(reached);
+                std::mem::replace(status, running.clone()) != running
             });
             if reached > saved && Instant::now() >= save_at {
-                retrying("save the checkpoint", || self.store.save_checkpoint(NAME, reached)).await;
+                retrying(|| self.store.save_checkpoint(NAME, reached)).await.map_err(parked)?;
                 saved = reached;
                 save_at = Instant::now() + SAVE_AFTER;
             }
             // Marked as seen before the read: an append during the read is noticed by the next wait.
             self.head.borrow_and_update();
-            let events = retrying("read the log", || self.store.read_log(reached, CHUNK)).await;
+            let events = retrying(|| self.store.read_log(reached, CHUNK)).await.map_err(parked)?;
             let Some(last) = events.last().map(|event| event.position) else {
-                let appended = self.head.changed();
-                if reached > saved {
-                    // A time-out only means that there is time to save.
-                    if let Ok(Err(_)) = tokio::time::timeout_at(save_at, appended).await {
-                        return Ok(());
-                    }
-                } else if appended.await.is_err() {
-                    return Ok(());
-                }
+                self.wait(if reached > saved { Some(save_at) } else { None }).await;
                 continue;
             };
             self.take_steps(events).await?;
@@ -140,15 +134,45 @@ impl ProcessManager {
         }
     }
 
-    /// Sends what follows from `events`, several at once, and returns when all of it is stored.
+    /// Waits for something new in the log, or until `deadline`.
+    async fn wait(&mut self, deadline: Option<Instant>) {
+        let appended = async {
+            if self.head.changed().await.is_err() {
+                // The writer is gone, so nothing will come: whoever runs this process is about to cancel it.
+                std::future::pending().await
+            }
+        };
+        match deadline {
+            // Which of the two it was makes no difference to the caller.
+            Some(deadline) => tokio::time::timeout_at(deadline, appended).await.unwrap_or(()),
+            None => appended.await,
+        }
+    }
+
+    /// Sends what follows from `events`, several at once, and returns when all of it is stored. If something parks it,
+    /// everything else is done all the same: as little as possible waits for a repair.
     async fn take_steps(&self, events: Vec<Envelope>) -> Result<(), (Position, ParkReason)> {
-        let steps = events.into_iter().map(next_step).filter_map(Result::transpose);
-        stream::iter(steps)
-            .try_for_each_concurrent(IN_FLIGHT, |step| async move {
-                let position = step.event.position;
-                self.take(step).await.map_err(|reason| (position, reason))
-            })
-            .await
+        let mut steps = Vec::new();
+        let mut failures = Vec::new();
+        for event in events {
+            match next_step(event) {
+                Ok(next) => steps.extend(next),
+                Err(unreadable) => {
+                    failures.push(unreadable);
+                    break;
+                }
+            }
+        }
+        let taken = steps.into_iter().map(|next| async move {
+            let position = next.event.position;
+            self.take(next).await.map_err(|reason| (position, reason))
+        });
+        // They begin in the order of the log: who asked first is first at an account.
+        let mut taken = stream::iter(taken).buffer_unordered(IN_FLIGHT);
+        while let Some(taken) = taken.next().await {
+            failures.extend(taken.err());
+        }
+        failures.into_iter().min_by_key(|(position, _)| *position).map_or(Ok(()), Err)
     }
 
     /// Sends one step until it is stored.
@@ -179,6 +203,7 @@ impl ProcessManager {
                 // Someone sent a command of their own under the id that was to be this step's. They must not be able
                 // to hold up a transfer by that: the next id is as good, since the account takes each step once.
                 Err(SubmitError::IdReused) => attempt += 1,
+                Err(SubmitError::Unavailable(error)) if !may_pass(&error) => return Err(ParkReason::Store(error)),
                 Err(SubmitError::Busy { .. } | SubmitError::Unavailable(_)) => {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(WAITS.1);
@@ -212,15 +237,26 @@ fn next_step(event: Envelope) -> Result<Option<NextStep>, (Position, ParkReason)
     Ok(Some(NextStep { transfer, step, causation, event }))
 }
 
-/// Tries for as long as it takes.
-async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(what: &str, work: impl Fn() -> F) -> T {
+/// Tries for as long as it takes, unless waiting cannot help.
+async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(work: impl Fn() -> F) -> Result<T, ParkReason> {
     let mut wait = WAITS.0;
     loop {
         match work().await {
-            Ok(value) => return value,
-            Err(error) => tracing::warn!(%error, "the process manager could not {what}; it tries again"),
+            Ok(value) => return Ok(value),
+            Err(error) if !may_pass(&error) => return Err(ParkReason::Store(error)),
+            Err(error) => tracing::warn!(%error, "the process manager waits for the event store"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(WAITS.1);
+    }
+}
+
+fn may_pass(error: &StoreError) -> bool {
+    match error {
+        StoreError::HeadMoved
+        | StoreError::AlreadyStored
+        | StoreError::Unavailable(_)
+        | StoreError::OutcomeUnknown(_) => true,
+        StoreError::FencedOff | StoreError::Corrupt { .. } => false,
     }
 }
