@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use app::{api::AppError, wire::Version};
+use app::api::AppError;
 
 use super::writer::SubmitError;
 

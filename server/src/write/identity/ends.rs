@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use app::{
     api::AppError,
-    domain::{CommandId, SessionId, UserId, derive_uuid, session::SessionEvent},
+    domain::{CommandId, derive_uuid, session::SessionEvent},
     ports::Viewer,
     wire::{Actor, Event, Position, Receipt, StreamId, decode},
 };
