@@ -4,3 +4,4 @@ pub mod anchor;
 pub mod keys;
 pub mod store;
 pub mod verify;
+pub mod writer;
