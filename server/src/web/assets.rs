@@ -176,7 +176,7 @@ fn thousandths(text: &str) -> Option<u16> {
     }
     let whole: u16 = whole.parse().ok().filter(|whole| *whole <= 1)?;
     let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    Some((whole * 1000 + fraction).min(1000))
+    Some(whole * 1000 + fraction).filter(|quality| *quality <= 1000)
 }
 
 /// By the ending of the name. Scripts and WASM must be right: a browser refuses them otherwise, and `nosniff` the rest.
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(thousandths("0.5"), Some(500));
         assert_eq!(thousandths("0.123"), Some(123));
         assert_eq!(thousandths("1.000"), Some(1000));
-        for wrong in ["0.1234", "2", "-1", "", ".5", "0.x"] {
+        for wrong in ["0.1234", "2", "1.001", "-1", "", ".5", "0.x"] {
             assert_eq!(thousandths(wrong), None, "{wrong:?}");
         }
     }
@@ -346,7 +346,7 @@ mod tests {
                         .await
                         .expect("a body")
                         .to_bytes(),
-                    expected.data
+                    expected.data[..]
                 );
             }
             let response = ask(&path, "identity").await;
@@ -360,7 +360,7 @@ mod tests {
                     .await
                     .expect("a body")
                     .to_bytes(),
-                plain.data
+                plain.data[..]
             );
         }
     }
