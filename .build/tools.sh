@@ -77,7 +77,7 @@ chromium() {
     [ -n "${DAYBOOK_CHROMIUM:-}" ] && return
     [ -x /usr/bin/chromium ] && return
     say "Chromium, by apt-get (about 300 MB, one or two minutes)"
-    apt_install chromium
+    apt_install chromium fonts-liberation
 }
 
 playwright() {
