@@ -1,1 +1,11 @@
+//! Daybook's domain, contract and pages: compiled twice, into the server (`ssr`) and into the browser (`hydrate`).
+
+pub mod api;
+pub mod domain;
+pub mod locale;
+#[cfg(feature = "ssr")]
+pub mod ports;
+pub mod wire;
+
+/// Keeps the islands in the browser's module: they are exported by name and called by the page's loader.
 pub fn keep_islands() {}

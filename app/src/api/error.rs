@@ -1,0 +1,100 @@
+//! What a browser or an API client gets to see when something is not done.
+
+use serde::{Deserialize, Serialize};
+use server_fn::{
+    codec::JsonEncoding,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+
+use crate::{domain::Rejection, wire::Version};
+
+/// Not done, and why. Never carries a stack, SQL, or anything that the viewer may not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum AppError {
+    /// A rule of the ledger refused.
+    #[error("{rejection}")]
+    Rejected { rejection: Rejection },
+    /// The input does not read; `field` names the culprit.
+    #[error("{field}: {message}")]
+    Invalid { field: String, message: String },
+    /// The same command id was used for something else.
+    #[error("this command id was already used for another command")]
+    IdReused,
+    /// `If-Match` does not hold.
+    #[error("the account has changed meanwhile: it is at version {actual}, not {expected}")]
+    VersionMismatch { expected: Version, actual: Version },
+    /// It does not exist, or the viewer may not see it: which of the two is not said.
+    #[error("not found")]
+    NotFound,
+    #[error("please sign in")]
+    NotSignedIn,
+    #[error("e-mail or password is wrong")]
+    WrongCredentials,
+    #[error("too many tries; try again in {retry_after} seconds")]
+    TooMany { retry_after: u32 },
+    /// Nothing was done; the same request can be sent again.
+    #[error("too busy right now; nothing was done, try again in {retry_after} seconds")]
+    Unavailable { retry_after: u32 },
+    /// Details are in the server's log under this id.
+    #[error("something went wrong here; nothing that was confirmed is lost (error {id})")]
+    Internal { id: String },
+}
+
+impl AppError {
+    pub fn invalid(field: &str, message: impl ToString) -> Self {
+        Self::Invalid { field: field.to_owned(), message: message.to_string() }
+    }
+
+    /// The stable code, as in the API.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected { rejection } => rejection.code(),
+            Self::Invalid { .. } => "invalid_input",
+            Self::IdReused => "command_id_reused",
+            Self::VersionMismatch { .. } => "version_mismatch",
+            Self::NotFound => "not_found",
+            Self::NotSignedIn => "not_signed_in",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::TooMany { .. } => "too_many_requests",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Rejected { .. } => 422,
+            Self::Invalid { .. } => 400,
+            Self::IdReused => 409,
+            Self::VersionMismatch { .. } => 412,
+            Self::NotFound => 404,
+            Self::NotSignedIn | Self::WrongCredentials => 401,
+            Self::TooMany { .. } => 429,
+            Self::Unavailable { .. } => 503,
+            Self::Internal { .. } => 500,
+        }
+    }
+}
+
+impl From<Rejection> for AppError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected { rejection }
+    }
+}
+
+impl FromServerFnError for AppError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Args(message) | ServerFnErrorErr::MissingArg(message) => {
+                Self::Invalid { field: "form".to_owned(), message }
+            }
+            // The connection or the other end failed: whether it was done is not known, the same id may be sent again.
+            ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => Self::Unavailable { retry_after: 1 },
+            other => Self::Internal { id: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What crosses a boundary: the event contract, commands as people send them, views, live messages.
+
+mod command;
+mod contract;
+mod envelope;
+mod hash;
+mod live;
+#[cfg(feature = "ssr")]
+mod schema;
+mod views;
+
+pub use command::{
+    ChangeOverdraftLimit, CloseAccount, Command, DepositMoney, FreezeAccount, OpenAccount, Receipt, ReceiptEvent,
+    RequestTransfer, ReverseEntry, UnfreezeAccount, WithdrawMoney,
+};
+pub use contract::{DecodeError, Event, UPCASTERS, Upcaster, decode, decode_with, encode};
+pub use envelope::{Actor, Envelope, Hash, Metadata, Position, StreamId, StreamKind, Version};
+pub use hash::{GENESIS, event_hash, log_hash};
+pub use live::{LiveQuery, Rows};
+pub use views::*;

@@ -1,0 +1,3 @@
+//! The write side: decides commands, appends their events, carries transfers to their end. It never reads a view.
+
+pub mod store;

@@ -1,0 +1,66 @@
+//! The event store: an append-only log of events, one trait, one contract for every implementation.
+
+use app::{
+    domain::CommandId,
+    wire::{Envelope, Hash, Position, StreamId, Version},
+};
+use async_trait::async_trait;
+
+/// Where the log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub position: Position,
+    /// Running hash over all events up to `position`.
+    pub hash: Hash,
+    /// Recorded time of the event at `position`, microseconds since 1970; 0 in an empty log.
+    pub recorded_at: i64,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer appended meanwhile: nothing was stored.
+    #[error("the log has moved on")]
+    HeadMoved,
+    /// An event id is in the log already: nothing was stored. Look the commands up.
+    #[error("one of these commands was stored before")]
+    AlreadyStored,
+    /// The log no longer belongs to whoever held this fence.
+    #[error("the lease was taken over")]
+    FencedOff,
+    /// Nothing was stored; try again.
+    #[error("the event store is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The commit was sent but its answer was lost: it may be stored or not.
+    #[error("whether the commit happened is not known")]
+    OutcomeUnknown(#[source] sqlx::Error),
+    /// What is stored does not read.
+    #[error("the event store holds something unreadable at {at}: {what}")]
+    Corrupt { at: String, what: String },
+}
+
+/// An append-only log. W1: `append` returns after the fsync. W3: positions are gapless and visible in order.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    async fn head(&self) -> Result<Head, StoreError>;
+
+    /// Appends `events` and moves the head to `new_head` in one durable transaction, if the head is still `expected`.
+    async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
+
+    /// Up to `limit` events of all streams after `after`, in order.
+    async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Up to `limit` events of one stream after `after`, in order.
+    async fn read_stream(&self, stream: StreamId, after: Version, limit: u32) -> Result<Vec<Envelope>, StoreError>;
+
+    /// The events that these commands led to, in order of position; nothing for commands that are not in the log.
+    async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError>;
+
+    /// One event by id.
+    async fn find_event(&self, event: app::domain::EventId) -> Result<Option<Envelope>, StoreError>;
+
+    /// How far the reader `name` has come; 0 if it never said.
+    async fn checkpoint(&self, name: &str) -> Result<Position, StoreError>;
+
+    async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError>;
+}
