@@ -17,9 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         workspace.join(chosen)
     } else {
         let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        workspace
-            .join(target)
-            .join(if debug { "site-dev" } else { "site" })
+        workspace.join(target).join(if debug { "site-dev" } else { "site" })
     };
     fs::create_dir_all(&site)?;
     let site = site.canonicalize()?;

@@ -33,10 +33,7 @@ pub fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// Without a bundle, as in tests of the server alone, it is the plain name, which answers 404: the page works without.
 pub fn url(logical: &str) -> String {
     let manifest = manifest();
-    format!(
-        "/pkg/{}",
-        manifest.get(logical).map_or(logical, String::as_str)
-    )
+    format!("/pkg/{}", manifest.get(logical).map_or(logical, String::as_str))
 }
 
 #[cfg(debug_assertions)]
@@ -72,10 +69,7 @@ async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let mut response = content.into_response();
     let answer = response.headers_mut();
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=31536000, immutable"),
-    );
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(encoding) = encoding {
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -130,12 +124,8 @@ fn preferred(headers: &HeaderMap) -> Vec<Encoding> {
         .flat_map(|value| value.split(','))
         .filter_map(coding)
         .collect();
-    let quality = |names: &[&str]| {
-        listed
-            .iter()
-            .find(|(name, _)| names.contains(&name.as_str()))
-            .map(|(_, quality)| *quality)
-    };
+    let quality =
+        |names: &[&str]| listed.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, quality)| *quality);
     let rest = quality(&["*"]);
 
     let mut allowed: Vec<(Encoding, u16)> = Encoding::ALL
@@ -159,10 +149,7 @@ fn preferred(headers: &HeaderMap) -> Vec<Encoding> {
 /// One element of `Accept-Encoding`: its name and its quality in thousandths. A quality that is none counts as refused.
 fn coding(element: &str) -> Option<(String, u16)> {
     let mut parts = element.split(';').map(str::trim);
-    let name = parts
-        .next()
-        .filter(|name| !name.is_empty())?
-        .to_ascii_lowercase();
+    let name = parts.next().filter(|name| !name.is_empty())?.to_ascii_lowercase();
     let quality = parts
         .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
         .map_or(1000, |text| thousandths(text).unwrap_or(0));
@@ -209,22 +196,13 @@ mod tests {
     fn accepting(values: &[&str]) -> HeaderMap {
         values
             .iter()
-            .map(|value| {
-                (
-                    header::ACCEPT_ENCODING,
-                    HeaderValue::from_str(value).expect("a header value"),
-                )
-            })
+            .map(|value| (header::ACCEPT_ENCODING, HeaderValue::from_str(value).expect("a header value")))
             .collect()
     }
 
     #[track_caller]
     fn prefers(values: &[&str], expected: &[Encoding]) {
-        assert_eq!(
-            preferred(&accepting(values)),
-            expected,
-            "Accept-Encoding: {values:?}"
-        );
+        assert_eq!(preferred(&accepting(values)), expected, "Accept-Encoding: {values:?}");
     }
 
     #[test]
@@ -267,18 +245,9 @@ mod tests {
 
     #[test]
     fn browsers_get_the_types_they_insist_on() {
-        assert_eq!(
-            content_type("daybook_bg.0123456789ab.wasm"),
-            "application/wasm"
-        );
-        assert_eq!(
-            content_type("islands.0123456789ab.js"),
-            "text/javascript; charset=utf-8"
-        );
-        assert_eq!(
-            content_type("main.0123456789ab.css"),
-            "text/css; charset=utf-8"
-        );
+        assert_eq!(content_type("daybook_bg.0123456789ab.wasm"), "application/wasm");
+        assert_eq!(content_type("islands.0123456789ab.js"), "text/javascript; charset=utf-8");
+        assert_eq!(content_type("main.0123456789ab.css"), "text/css; charset=utf-8");
         assert_eq!(content_type("no-ending"), "application/octet-stream");
     }
 
@@ -288,10 +257,8 @@ mod tests {
     }
 
     async fn ask(path: &str, accept: &str) -> Response {
-        let request = Request::get(path)
-            .header(header::ACCEPT_ENCODING, accept)
-            .body(Body::empty())
-            .expect("a request");
+        let request =
+            Request::get(path).header(header::ACCEPT_ENCODING, accept).body(Body::empty()).expect("a request");
         assets().oneshot(request).await.expect("an answer")
     }
 
@@ -304,19 +271,11 @@ mod tests {
             "/pkg/..%2F..%2FCargo.toml",
             "/pkg/%2Fetc%2Fpasswd",
         ] {
-            assert_eq!(
-                ask(path, "br").await.status(),
-                StatusCode::NOT_FOUND,
-                "{path}"
-            );
+            assert_eq!(ask(path, "br").await.status(), StatusCode::NOT_FOUND, "{path}");
         }
         for name in manifest().values() {
             let path = format!("/pkg/{name}.br");
-            assert_eq!(
-                ask(&path, "br").await.status(),
-                StatusCode::NOT_FOUND,
-                "{path}"
-            );
+            assert_eq!(ask(&path, "br").await.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 
@@ -334,34 +293,15 @@ mod tests {
                 assert_eq!(response.status(), StatusCode::OK);
                 assert_eq!(response.headers()[header::CONTENT_ENCODING], encoding);
                 assert_eq!(response.headers()[header::VARY], "accept-encoding");
-                assert_eq!(
-                    response.headers()[header::CACHE_CONTROL],
-                    "public, max-age=31536000, immutable"
-                );
+                assert_eq!(response.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
                 assert_eq!(response.headers()[header::CONTENT_TYPE], content_type(name));
-                assert_eq!(
-                    response
-                        .into_body()
-                        .collect()
-                        .await
-                        .expect("a body")
-                        .to_bytes(),
-                    expected.data[..]
-                );
+                assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), expected.data[..]);
             }
             let response = ask(&path, "identity").await;
             assert_eq!(response.status(), StatusCode::OK);
             assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
             let plain = Site::get(name).expect("the manifest names files that are there");
-            assert_eq!(
-                response
-                    .into_body()
-                    .collect()
-                    .await
-                    .expect("a body")
-                    .to_bytes(),
-                plain.data[..]
-            );
+            assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), plain.data[..]);
         }
     }
 }
