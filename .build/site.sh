@@ -21,7 +21,7 @@ module=$target/wasm32-unknown-unknown/$profile/frontend.wasm
 bound=$target/bound/$kind
 bindgen=$(.build/wasm-bindgen.sh --path) || { say "wasm-bindgen is missing: run 'make tools'"; exit 1; }
 
-# wasm-opt works for a minute: not again for the same module and the same tools.
+# wasm-opt takes its time: not again for the same module and the same tools.
 stamp=$( (sha256sum <"$module"; "$bindgen" --version; cat .build/site.sh .build/package-lock.json) | sha256sum | cut -c1-64)
 optimiser=$target/tools/binaryen/node_modules/.bin/wasm-opt
 [ "$kind" = release ] && [ -x "$optimiser" ] && stamp="$stamp shrunk"
@@ -37,7 +37,7 @@ if [ "$(cat "$bound/stamp" 2>/dev/null)" != "$stamp" ]; then
                 --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext
                 --enable-mutable-globals --enable-reference-types --enable-multivalue
             )
-            say "wasm-opt (about a minute)"
+            say "wasm-opt (ten seconds to a minute)"
             wasm=$bound/daybook_bg.wasm
             "$optimiser" "${features[@]}" --flatten --rereloop -Oz -Oz "$wasm" -o "$bound/opt.wasm" \
                 || "$optimiser" "${features[@]}" -Oz "$wasm" -o "$bound/opt.wasm"

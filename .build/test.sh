@@ -44,9 +44,9 @@ step "tools" .build/tools.sh bundle
 step "lint" .build/lint.sh
 step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
+step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
 step "Chromium and Playwright" wait_for_browser
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
-step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
 rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests")
