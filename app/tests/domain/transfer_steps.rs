@@ -70,6 +70,13 @@ fn a_hold_is_not_spent_twice() {
 }
 
 #[test]
+fn holds_never_add_up_to_more_than_i64_holds() {
+    let rich = || [opened(i64::MAX), deposited(88), held(2, 4)];
+    given(rich()).when(hold(i64::MAX - 4)).then([held(1, i64::MAX - 4)]);
+    given(rich()).when(hold(i64::MAX - 3)).then([hold_declined(DeclineReason::InsufficientFunds)]);
+}
+
+#[test]
 fn a_destination_promises_or_says_why_not() {
     use DeclineReason as R;
     given([opened(0)]).when(expect(100)).then([expected(1, 100)]);

@@ -67,6 +67,7 @@ pub struct World {
     delivered: Vec<Step>,
     entries: Vec<(AccountId, EventId, Entry)>,
     requested: u128,
+    books: BTreeMap<Currency, Book>,
 }
 
 fn currency_of(n: usize) -> Currency {
@@ -197,6 +198,9 @@ impl World {
 
     fn record(&mut self, recorded: Recorded) {
         self.state.apply(&recorded);
+        if let Recorded::Account(id, event) = &recorded {
+            self.count(*id, event);
+        }
         self.log.push(recorded);
         self.check();
     }
@@ -221,29 +225,26 @@ impl World {
 
     /// The trial balance of one currency; all but `balances` is counted from the events alone.
     fn book(&self, currency: Currency) -> Book {
-        let mut book = Book::default();
-        let of = |id: &AccountId| self.state.accounts.get(id).filter(|account| account.currency == Some(currency));
-        book.balances = self.state.accounts.keys().filter_map(of).map(|account| i128::from(account.balance)).sum();
-        for recorded in &self.log {
-            let Recorded::Account(id, event) = recorded else { continue };
-            if of(id).is_none() {
-                continue;
-            }
-            match *event {
-                AccountEvent::MoneyDeposited { amount, .. } => book.deposits += i128::from(amount),
-                AccountEvent::MoneyWithdrawn { amount, .. } => book.withdrawals += i128::from(amount),
-                AccountEvent::EntryReversed { direction: Direction::In, amount, .. } => {
-                    book.deposits -= i128::from(amount)
-                }
-                AccountEvent::EntryReversed { direction: Direction::Out, amount, .. } => {
-                    book.withdrawals -= i128::from(amount);
-                }
-                AccountEvent::HoldCaptured { amount, .. } => book.in_transit += i128::from(amount),
-                AccountEvent::TransferCredited { amount, .. } => book.in_transit -= i128::from(amount),
-                _ => {}
-            }
-        }
+        let mut book = self.books.get(&currency).copied().unwrap_or_default();
+        let accounts = self.state.accounts.values().filter(|account| account.currency == Some(currency));
+        book.balances = accounts.map(|account| i128::from(account.balance)).sum();
         book
+    }
+
+    fn count(&mut self, id: AccountId, event: &AccountEvent) {
+        let Some(currency) = self.state.accounts.get(&id).and_then(|account| account.currency) else { return };
+        let book = self.books.entry(currency).or_default();
+        match *event {
+            AccountEvent::MoneyDeposited { amount, .. } => book.deposits += i128::from(amount),
+            AccountEvent::MoneyWithdrawn { amount, .. } => book.withdrawals += i128::from(amount),
+            AccountEvent::EntryReversed { direction: Direction::In, amount, .. } => book.deposits -= i128::from(amount),
+            AccountEvent::EntryReversed { direction: Direction::Out, amount, .. } => {
+                book.withdrawals -= i128::from(amount);
+            }
+            AccountEvent::HoldCaptured { amount, .. } => book.in_transit += i128::from(amount),
+            AccountEvent::TransferCredited { amount, .. } => book.in_transit -= i128::from(amount),
+            _ => {}
+        }
     }
 
     pub fn unended(&self) -> Vec<TransferId> {
@@ -257,7 +258,7 @@ impl World {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Book {
     balances: i128,
     in_transit: i128,
