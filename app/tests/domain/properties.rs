@@ -32,7 +32,7 @@ fn history() -> impl Strategy<Value = (i64, Vec<Op>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// The world checks after each event: no balance below its limit, held is the sum of holds, money is conserved.
     #[test]
