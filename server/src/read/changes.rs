@@ -61,6 +61,10 @@ impl Changes {
         Self { rows: None }
     }
 
+    pub fn are_kept(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Takes rows, made only if they are wanted.
     pub fn add<I: IntoIterator<Item = Changed>>(&mut self, rows: impl FnOnce() -> I) {
         if let Some(kept) = &mut self.rows {
