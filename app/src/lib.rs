@@ -1,6 +1,8 @@
 //! Daybook's domain, contract and pages: compiled twice, into the server (`ssr`) and into the browser (`hydrate`).
 
 pub mod api;
+#[cfg(feature = "ssr")]
+pub mod cookies;
 pub mod domain;
 pub mod locale;
 #[cfg(feature = "ssr")]
