@@ -187,6 +187,13 @@ pub struct Ports {
     pub queries: Option<Arc<dyn QueryPort>>,
 }
 
+/// Light or dark, where the reader chose one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
 /// What is known of the request at hand. Provided as Leptos context beside [`Ports`].
 #[derive(Clone)]
 pub struct Request {
@@ -195,6 +202,8 @@ pub struct Request {
     pub locale: crate::locale::Locale,
     /// The highest position this browser has seen (cookie `daybook_seen`): nothing older is shown without saying so.
     pub seen: Position,
+    /// Cookie `daybook_theme`; `None`: as the system prefers.
+    pub theme: Option<Theme>,
     /// Served over plain HTTP off loopback: pages show a banner.
     pub insecure: bool,
     /// Microseconds since 1970.
