@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 use axum::response::Html;
 use serde_json::Value;
 
-use super::openapi;
+use super::{assets, openapi};
 
 /// The page.
 pub async fn page() -> Html<&'static str> {
@@ -30,7 +30,7 @@ fn write_page(page: &mut String, api: &Value) -> std::fmt::Result {
          <p><a href=\"/api/openapi.json\">OpenAPI 3.1</a> · <a href=\"/\">Daybook</a></p>\
          <p>Sign in with <code>POST /api/v1/session</code> and send its token as \
          <code>Authorization: Bearer …</code>. Errors are problem details (RFC 9457) with a stable <code>code</code>.</p>",
-        escape(&stylesheet()),
+        escape(&assets::url("main.css")),
         escape(text(&api["info"]["description"])),
     )?;
     for tag in TAGS {
@@ -146,8 +146,4 @@ fn text(value: &Value) -> &str {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-fn stylesheet() -> String {
-    "/pkg/main.css".to_owned()
 }

@@ -3,6 +3,7 @@
 //! It owns what HTTP is about (who asks, from where, in which form, within which limits) and no rule of the ledger.
 //! It reaches the two sides through `app::ports` alone.
 
+pub mod assets;
 pub mod docs;
 pub mod health;
 pub mod network;

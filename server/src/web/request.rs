@@ -5,7 +5,13 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use app::{api::AppError, cookies, locale::Locale, ports, ports::Viewer, wire::Position};
+use app::{
+    api::AppError,
+    cookies,
+    locale::Locale,
+    ports::{self, Theme, Viewer},
+    wire::Position,
+};
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
@@ -13,6 +19,9 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{AppState, Problem, network::client_address};
+
+/// The reader's choice of light or dark, made in the browser.
+const THEME: &str = "daybook_theme";
 
 /// How a request showed who it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +52,9 @@ pub fn identify(state: &AppState, parts: &Parts) -> (ports::Request, Via) {
     let request = ports::Request {
         viewer: token.and_then(|token| state.tokens.check(token)),
         client: client_address(peer, headers, &state.options.trusted_proxies),
-        locale: negotiate(languages.unwrap_or_default()),
+        locale: Locale::negotiate(languages.unwrap_or_default()),
         seen: cookie(headers, cookies::SEEN).and_then(|text| text.parse().ok()).unwrap_or(Position(0)),
+        theme: cookie(headers, THEME).and_then(theme),
         insecure: state.options.insecure(),
         now: now(),
         nonce: nonce(),
@@ -58,6 +68,14 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+fn theme(name: &str) -> Option<Theme> {
+    match name {
+        "light" => Some(Theme::Light),
+        "dark" => Some(Theme::Dark),
+        _ => None,
+    }
+}
+
 /// The value of a cookie; empty ones are none.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -65,11 +83,6 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find_map(|(found, value)| (found == name && !value.is_empty()).then_some(value))
-}
-
-/// Until `Locale` can do it itself.
-fn negotiate(_languages: &str) -> Locale {
-    Locale { group: ',', decimal: '.', date: app::locale::DateOrder::Iso }
 }
 
 /// 128 bits that nobody can guess.

@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{AppState, Problem, docs, health, openapi, rest, security};
+use super::{AppState, Problem, assets, docs, health, openapi, rest, security};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
@@ -23,6 +23,7 @@ pub fn router(state: AppState) -> Router {
         router = router.route(path, handler);
     }
     router
+        .merge(assets::assets())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), security::edge))
         .with_state(state)
