@@ -2,4 +2,5 @@
 
 pub mod bus;
 pub mod read;
+pub mod web;
 pub mod write;
