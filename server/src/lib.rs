@@ -2,4 +2,6 @@
 
 pub mod bus;
 pub mod read;
+pub mod token;
+pub mod web;
 pub mod write;
