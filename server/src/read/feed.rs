@@ -96,7 +96,8 @@ impl Feed {
 
     /// Takes in what one subscription brings, until it fails.
     async fn follow(&self, bus: &dyn Bus) -> FeedError {
-        let mut events = match bus.events(*self.position.borrow()).await {
+        let after = *self.position.borrow();
+        let mut events = match bus.events(after).await {
             Ok(events) => events,
             Err(error) => return error.into(),
         };

@@ -161,6 +161,10 @@ async fn fill(
     match batch.stop {
         Some(Stop::Bad { position, what }) if batch.events.is_empty() => return Err(stopped(position, what)),
         Some(Stop::Hole { position }) => return Err(stopped(position, "the feed has a hole".to_owned())),
+        // Events behind the checkpoint that the feed no longer has.
+        None if read.is_empty() && feed::last_position(tx).await? < target => {
+            return Err(stopped(filled.next(), "the feed ends before it".to_owned()));
+        }
         Some(Stop::Bad { .. }) | None => {}
     }
     match projection.apply(tx, Tables::Next, &batch.events, &mut Changes::ignored()).await {
@@ -172,7 +176,7 @@ async fn fill(
 
 /// The new tables take over; a projection that was parked tries again.
 async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
-    drop_old(tx, projection).await?;
+    drop_tables(tx, projection, Tables::Live).await?;
     for table in projection.tables() {
         let next = Tables::NEXT;
         execute(tx, format!("ALTER TABLE {table}{next} RENAME TO {table}")).await?;
@@ -186,10 +190,6 @@ async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection) -> Resul
     .execute(tx)
     .await?;
     Ok(())
-}
-
-async fn drop_old(tx: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
-    drop_tables(tx, projection, Tables::Live).await
 }
 
 async fn discard(

@@ -199,9 +199,9 @@ impl Runner {
                 self.retry.notify_one();
             }
         };
-        let rebuilt = rebuild::rebuild(&self.db, std::slice::from_ref(&self.projection), told).await;
-        self.rebuilding.send_replace(None);
-        rebuilt
+        // Also where whoever asked for it goes away in the middle.
+        let _over = Over(&self.rebuilding);
+        rebuild::rebuild(&self.db, std::slice::from_ref(&self.projection), told).await
     }
 
     /// Brings tables that other code made up to date, however often that takes a retry. They are served meanwhile.
@@ -222,6 +222,15 @@ impl Runner {
                 }
             }
         }
+    }
+}
+
+/// Says that no rebuild runs any more.
+struct Over<'a>(&'a watch::Sender<Option<Position>>);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
     }
 }
 

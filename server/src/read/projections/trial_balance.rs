@@ -7,7 +7,7 @@ use app::{
     wire::{EntryKind, Event, Position, TrialBalanceLine},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
