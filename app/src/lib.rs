@@ -1,11 +1,17 @@
 //! Daybook's domain, contract and pages: compiled twice, into the server (`ssr`) and into the browser (`hydrate`).
 
 pub mod api;
+#[cfg(feature = "ssr")]
+pub mod cookies;
 pub mod domain;
+pub mod islands;
+pub mod links;
+pub mod live;
 pub mod locale;
 #[cfg(feature = "ssr")]
 pub mod ports;
 pub mod wire;
+pub mod words;
 
 /// Keeps the islands in the browser's module: they are exported by name and called by the page's loader.
 pub fn keep_islands() {}

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What someone may do. An admin may all that a customer may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Customer,
@@ -187,6 +187,13 @@ pub struct Ports {
     pub queries: Option<Arc<dyn QueryPort>>,
 }
 
+/// Light or dark, where the reader chose one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
 /// What is known of the request at hand. Provided as Leptos context beside [`Ports`].
 #[derive(Clone)]
 pub struct Request {
@@ -195,10 +202,14 @@ pub struct Request {
     pub locale: crate::locale::Locale,
     /// The highest position this browser has seen (cookie `daybook_seen`): nothing older is shown without saying so.
     pub seen: Position,
+    /// Cookie `daybook_theme`; `None`: as the system prefers.
+    pub theme: Option<Theme>,
     /// Served over plain HTTP off loopback: pages show a banner.
     pub insecure: bool,
     /// Microseconds since 1970.
     pub now: i64,
     /// CSP nonce of this response.
     pub nonce: String,
+    /// How to write the cookies of this server.
+    pub cookies: crate::cookies::CookiePolicy,
 }
