@@ -1,6 +1,10 @@
-//! Integration tests: one binary, a module a topic.
+//! Integration tests of the server, in one binary so that it links once; a module for each topic.
 #![allow(clippy::unwrap_used)]
 
+mod feed;
+mod history;
+mod projections;
+mod rebuild;
 mod store_contract;
 mod verify;
 mod write_support;
