@@ -4,6 +4,9 @@ pub mod api;
 #[cfg(feature = "ssr")]
 pub mod cookies;
 pub mod domain;
+pub mod islands;
+pub mod links;
+pub mod live;
 pub mod locale;
 #[cfg(feature = "ssr")]
 pub mod ports;
