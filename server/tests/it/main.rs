@@ -4,4 +4,5 @@
 mod feed;
 mod history;
 mod projections;
+mod queries;
 mod rebuild;
