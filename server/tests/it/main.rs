@@ -4,6 +4,7 @@
 mod feed;
 mod history;
 mod projections;
+mod queries;
 mod rebuild;
 mod store_contract;
 mod verify;
