@@ -6,6 +6,7 @@ pub mod locale;
 #[cfg(feature = "ssr")]
 pub mod ports;
 pub mod wire;
+pub mod words;
 
 /// Keeps the islands in the browser's module: they are exported by name and called by the page's loader.
 pub fn keep_islands() {}

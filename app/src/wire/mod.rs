@@ -13,7 +13,7 @@ pub use command::{
     ChangeOverdraftLimit, CloseAccount, Command, DepositMoney, FreezeAccount, OpenAccount, Receipt, ReceiptEvent,
     RequestTransfer, ReverseEntry, UnfreezeAccount, WithdrawMoney,
 };
-pub use contract::{DecodeError, Event, UPCASTERS, Upcaster, decode, decode_with, encode};
+pub use contract::{DecodeError, Event, ProjectionEvent, UPCASTERS, Upcaster, decode, decode_with, encode};
 pub use envelope::{Actor, Envelope, Hash, Metadata, Position, StreamId, StreamKind, Version};
 pub use hash::{GENESIS, event_hash, log_hash};
 pub use live::{LiveQuery, Rows};
