@@ -1,6 +1,7 @@
 //! Daybook's domain, contract and pages: compiled twice, into the server (`ssr`) and into the browser (`hydrate`).
 
 pub mod api;
+pub mod components;
 pub mod domain;
 pub mod locale;
 #[cfg(feature = "ssr")]
