@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod components;
+#[cfg(feature = "ssr")]
+pub mod cookies;
 pub mod domain;
 pub mod locale;
 #[cfg(feature = "ssr")]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What someone may do. An admin may all that a customer may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Customer,
@@ -210,4 +210,6 @@ pub struct Request {
     pub now: i64,
     /// CSP nonce of this response.
     pub nonce: String,
+    /// How to write the cookies of this server.
+    pub cookies: crate::cookies::CookiePolicy,
 }

@@ -15,6 +15,7 @@ macro_rules! views {
     ($($(#[$doc:meta])* $kind:ident $name:ident { $($body:tt)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
         pub $kind $name { $($body)* }
     )*};
 }
@@ -192,6 +193,7 @@ views! {
 
 /// What an entry of a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     Deposit,
@@ -203,6 +205,7 @@ pub enum EntryKind {
 
 /// Where a transfer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransferState {
     Requested,
@@ -215,6 +218,7 @@ pub enum TransferState {
 
 /// An answer, and what the view behind it had seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Seen<T> {
     /// The oldest of the positions that the projections behind this answer had reached.
     pub position: Position,
@@ -227,6 +231,7 @@ pub struct Seen<T> {
 
 /// A page of a longer list; `next` goes into `after` to get the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     pub items: Vec<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
