@@ -5,9 +5,14 @@ pub mod components;
 #[cfg(feature = "ssr")]
 pub mod cookies;
 pub mod domain;
+pub mod links;
 pub mod locale;
 #[cfg(feature = "ssr")]
+pub mod pages;
+#[cfg(feature = "ssr")]
 pub mod ports;
+#[cfg(feature = "ssr")]
+pub mod shell;
 pub mod wire;
 pub mod words;
 

@@ -2,28 +2,17 @@
 
 use leptos::prelude::*;
 
-use crate::words::Mark;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Icon {
     In,
     Out,
     Move,
-    Fix,
     Open,
     Stop,
-    Undo,
-    Find,
     Down,
     Seal,
     Warn,
     Copy,
-    Right,
-    Off,
-    Play,
-    Pause,
-    Back,
-    Next,
 }
 
 impl Icon {
@@ -32,21 +21,12 @@ impl Icon {
             Self::In => "M8 2.5v9M4.5 8 8 11.5 11.5 8M3 14h10",
             Self::Out => "M8 11.5v-9M4.5 6 8 2.5 11.5 6M3 14h10",
             Self::Move => "M2.5 5.5h10M9.5 2.5l3 3-3 3M13.5 11h-10M6.5 8.5 3.5 11l3 2.5",
-            Self::Fix => "M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5",
             Self::Open => "M3 2.5h8.5A1.5 1.5 0 0 1 13 4v9.5H4.5A1.5 1.5 0 0 1 3 12zM3 12a1.5 1.5 0 0 1 1.5-1.5H13",
             Self::Stop => "M5.5 2h5L14 5.5v5L10.5 14h-5L2 10.5v-5zM8 5v3.5M8 10.9v.1",
-            Self::Undo => "M5.5 3 2.5 6l3 3M2.5 6H10a3.5 3.5 0 0 1 0 7H6",
-            Self::Find => "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14",
             Self::Down => "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
             Self::Seal => "M8 1.8 13 4v4c0 3-2.2 5.2-5 6.2C5.2 13.2 3 11 3 8V4zM5.5 8 7.3 9.8 10.7 6.3",
             Self::Warn => "M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.1",
             Self::Copy => "M5.5 5.5h8v8h-8zM3 10.5h-.5v-8h8V3",
-            Self::Right => "M3 8h10M9 4l4 4-4 4",
-            Self::Off => "M2 2l12 12M4 7a6 6 0 0 1 2-1.3M12 7a6 6 0 0 0-4-1.8M6.3 9.6A2.6 2.6 0 0 1 8 9M8 12.5v.1",
-            Self::Play => "M5 3.5v9l7-4.5z",
-            Self::Pause => "M5.5 3.5v9M10.5 3.5v9",
-            Self::Back => "M10 3.5 5.5 8l4.5 4.5",
-            Self::Next => "M6 3.5 10.5 8 6 12.5",
         }
     }
 }
@@ -57,20 +37,6 @@ pub fn icon(icon: Icon) -> impl IntoView {
             <path d=icon.path() />
         </svg>
     }
-}
-
-/// The mark in front of an event or entry, in the colour of its kind.
-pub fn mark(mark: Mark) -> impl IntoView {
-    let shape = match mark {
-        Mark::In => Icon::In,
-        Mark::Out => Icon::Out,
-        Mark::Move => Icon::Move,
-        Mark::Fix => Icon::Fix,
-        Mark::Undo => Icon::Undo,
-        Mark::Open => Icon::Open,
-        Mark::Stop => Icon::Stop,
-    };
-    view! { <span class="mark" data-kind=mark.kind()>{icon(shape)}</span> }
 }
 
 /// The sign in front of the name.

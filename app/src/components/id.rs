@@ -1,11 +1,6 @@
-//! Ids, shortened in the middle, and links to the moments of the timeline.
+//! Ids, shortened in the middle, and copied whole.
 
 use leptos::prelude::*;
-
-use crate::{
-    domain::EventId,
-    wire::{StreamId, Version},
-};
 
 use super::{Icon, icon};
 
@@ -20,7 +15,7 @@ pub fn short_id(whole: &str) -> String {
 }
 
 /// A shortened id; the whole one on hover.
-pub fn id(whole: String) -> impl IntoView {
+fn id(whole: String) -> impl IntoView {
     let short = short_id(&whole);
     view! { <span class="id" title=whole>{short}</span> }
 }
@@ -38,20 +33,6 @@ pub fn copy_button(whole: String) -> impl IntoView {
 /// A shortened id with its copy button.
 pub fn id_copied(whole: String) -> impl IntoView {
     (id(whole.clone()), " ", copy_button(whole))
-}
-
-/// `#40`: the moment of a stream after that version.
-pub fn moment_link(stream: StreamId, version: Version) -> impl IntoView {
-    view! {
-        <a class="moment" href=format!("/timeline/{stream}?at={version}") aria-label=format!("entry {version}")>
-            {format!("#{version}")}
-        </a>
-    }
-}
-
-/// A link in words to the moment of an event that is known by its id only.
-pub fn entry_link(event: EventId, words: String) -> impl IntoView {
-    view! { <a href=format!("/timeline/event/{event}")>{words}</a> }
 }
 
 #[cfg(test)]
