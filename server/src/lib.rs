@@ -1,4 +1,5 @@
 //! Daybook's server: a write side and a read side that meet only on the bus, and the web in front of both.
 
 pub mod bus;
+pub mod web;
 pub mod write;

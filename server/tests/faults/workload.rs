@@ -44,9 +44,8 @@ pub struct Wanted {
 
 /// A random command of the bank.
 pub fn wish(choices: &mut Choices, accounts: &[Uuid]) -> Wanted {
-    let account = |choices: &mut Choices| {
-        accounts[usize::try_from(choices.below(accounts.len() as u64)).expect("small")]
-    };
+    let account =
+        |choices: &mut Choices| accounts[usize::try_from(choices.below(accounts.len() as u64)).expect("small")];
     let amount = 1 + choices.below(5_000);
     let (from, to) = (account(choices), account(choices));
     let (name, fields) = match choices.below(4) {
