@@ -22,8 +22,8 @@ impl Currency {
     }
 
     /// In English words: `Czech koruna`.
-    pub fn name(self) -> &'static str {
-        self.code.name()
+    pub fn name(self) -> String {
+        self.code.name().to_owned()
     }
 
     /// Decimal digits of the minor unit: 2 for CZK, 0 for JPY, 3 for KWD.

@@ -113,7 +113,7 @@ fn sheet(visit: &Visit, seen: &Seen<AccountPage>, slip: Option<Slip>, body: AnyV
     Sheet { title, nav: Nav::Accounts, shown: Some(seen.into()), ..Sheet::of(body) }
 }
 
-fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> impl IntoView + use<> {
+fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView {
     let account = seen.value.account.clone();
     let (id, name) = (account.id, account.name.clone());
     let actions = actions(visit, &account, open);
@@ -142,10 +142,11 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> impl Int
             <AccountHead account position=seen.position locale=visit.locale /> {actions}
         </div>
     }
+    .into_any()
 }
 
 /// What can be done with the account as it stands; the rules themselves are the domain's.
-fn actions(visit: &Visit, account: &AccountView, open: Option<Slip>) -> impl IntoView + use<> {
+fn actions(visit: &Visit, account: &AccountView, open: Option<Slip>) -> AnyView {
     let id = account.id;
     let admin = visit.viewer.is_admin();
     let button = |slip: Slip, shape| {
@@ -181,9 +182,10 @@ fn actions(visit: &Visit, account: &AccountView, open: Option<Slip>) -> impl Int
             </details>
         </div>
     }
+    .into_any()
 }
 
-fn tools(visit: &Visit, id: AccountId, filter: &StatementFilter) -> impl IntoView + use<> {
+fn tools(visit: &Visit, id: AccountId, filter: &StatementFilter) -> AnyView {
     let order = |by: Option<&'static str>, word: &'static str| {
         let here = filter.by_date == by.is_some();
         view! {
@@ -209,6 +211,7 @@ fn tools(visit: &Visit, id: AccountId, filter: &StatementFilter) -> impl IntoVie
             </a>
         </form>
     }
+    .into_any()
 }
 
 fn statement_rows(
@@ -217,7 +220,7 @@ fn statement_rows(
     names: crate::islands::Names,
     live: bool,
     filter: &StatementFilter,
-) -> impl IntoView + use<> {
+) -> AnyView {
     let AccountPage { account, statement, pending, .. } = seen.value.clone();
     // What is not entered yet belongs on top of the newest entries only.
     let pending = if filter.after.is_none() && filter.text.is_none() { pending } else { Vec::new() };
@@ -233,9 +236,10 @@ fn statement_rows(
             by_date=filter.by_date
         />
     }
+    .into_any()
 }
 
-fn nothing_found(id: AccountId, filter: &StatementFilter) -> impl IntoView + use<> {
+fn nothing_found(id: AccountId, filter: &StatementFilter) -> AnyView {
     let words = match &filter.text {
         Some(text) => format!("No entry says “{text}”."),
         None => "There are no entries here.".to_owned(),
@@ -248,6 +252,7 @@ fn nothing_found(id: AccountId, filter: &StatementFilter) -> impl IntoView + use
             </div>
         </div>
     }
+    .into_any()
 }
 
 fn paging(visit: &Visit, turned: bool, next: Option<&str>) -> Option<AnyView> {

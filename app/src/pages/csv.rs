@@ -13,7 +13,8 @@ use crate::{
     wire::{EntryKind, StatementRow},
 };
 
-const HEAD: &str = "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,recorded_at_micros\r\n";
+const HEAD: &str =
+    "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,recorded_at_micros\r\n";
 /// Rows read at a time.
 const BATCH: u32 = 500;
 

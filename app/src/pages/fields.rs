@@ -46,10 +46,12 @@ impl Field {
     pub fn view(self, refusal: &Refusal) -> AnyView {
         let Self { name, label, kind, value, optional, autocomplete, hint, max_length, max } = self;
         let refused = refusal.of(name);
+        let red = refused.as_ref().map(|_| "");
+        let invalid = red.map(|_| "true");
         let help = format!("{name}-help");
         let described = (refused.is_some() || hint.is_some()).then(|| help.clone());
         view! {
-            <div class="field" data-refused=refused.as_ref().map(|_| "")>
+            <div class="field" data-refused=red>
                 <label for=name>{label} {optional.then(|| view! { " " <small>"optional"</small> })}</label>
                 <input
                     id=name
@@ -61,7 +63,7 @@ impl Field {
                     max=max
                     required=!optional
                     aria-describedby=described
-                    aria-invalid=refused.is_some().then_some("true")
+                    aria-invalid=invalid
                 />
                 {help_line(help, refused, hint.map(str::to_owned))}
             </div>
@@ -71,11 +73,19 @@ impl Field {
 }
 
 /// An amount with its currency. Islands show under it how it was understood.
-pub(super) fn amount(name: &'static str, label: &'static str, currency: Currency, value: String, refusal: &Refusal) -> AnyView {
+pub(super) fn amount(
+    name: &'static str,
+    label: &'static str,
+    currency: Currency,
+    value: String,
+    refusal: &Refusal,
+) -> AnyView {
     let refused = refusal.of(name);
+    let red = refused.as_ref().map(|_| "");
+    let invalid = red.map(|_| "true");
     let help = format!("{name}-help");
     view! {
-        <div class="field" data-refused=refused.as_ref().map(|_| "")>
+        <div class="field" data-refused=red>
             <label for=name>{label}</label>
             <span class="amount-field">
                 <span class="unit" aria-hidden="true">
@@ -91,7 +101,7 @@ pub(super) fn amount(name: &'static str, label: &'static str, currency: Currency
                     required
                     data-amount
                     aria-describedby=help.clone()
-                    aria-invalid=refused.is_some().then_some("true")
+                    aria-invalid=invalid
                 />
             </span>
             <p class="understood"></p>

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Icon, brand, icon},
+    islands::{LiveState, ThemeSwitch},
     ports::{Assets, Request, Theme, Viewer},
     wire::{Position, Seen},
 };
@@ -61,10 +62,7 @@ impl<T> From<&Seen<T>> for Shown {
 
 /// The whole document.
 pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyView {
-    let theme = request.theme.map(|theme| match theme {
-        Theme::Light => "light",
-        Theme::Dark => "dark",
-    });
+    let theme = request.theme.map(theme_name);
     let Sheet { title, nav, narrow, shown, go: _, body } = sheet;
     let main = match (&request.viewer, narrow) {
         (None, _) => "front",
@@ -107,7 +105,7 @@ pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyV
     .into_any()
 }
 
-fn insecure() -> impl IntoView {
+fn insecure() -> AnyView {
     view! {
         <div class="banner" data-tone="wait" role="region" aria-label="Warning">
             <p>
@@ -116,24 +114,36 @@ fn insecure() -> impl IntoView {
             </p>
         </div>
     }
+    .into_any()
+}
+
+fn theme_name(theme: Theme) -> &'static str {
+    match theme {
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    }
 }
 
 /// Stored, not visible here yet (R5).
-fn late(request: &Request, shown: Shown) -> impl IntoView {
+fn late(request: &Request, shown: Shown) -> AnyView {
     let behind = request.seen.0.saturating_sub(shown.position.0);
-    let events = if behind == 1 { "1 event".to_owned() } else { format!("{} events", request.locale.format_count(behind)) };
+    let events =
+        if behind == 1 { "1 event".to_owned() } else { format!("{} events", request.locale.format_count(behind)) };
     view! {
         <p class="as-of" role="status">
             <span class="dot-wait">{format!("Stored, not visible here yet. The view is {events} behind.")}</span>
         </p>
     }
+    .into_any()
 }
 
-fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> impl IntoView {
+fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> AnyView {
     let admin = viewer.is_admin();
     let link = |nav, href: &'static str, word: &'static str| {
         view! { <a href=href aria-current=(nav == here).then_some("page")>{word}</a> }
     };
+    let seen = shown.map_or(request.seen, |shown| shown.position);
+    let theme = request.theme.map_or("auto", theme_name).to_owned();
     let role = if admin { "Administrator" } else { "Customer" };
     view! {
         <header class="mast-bar">
@@ -148,7 +158,7 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
                     {admin.then(|| link(Nav::TrialBalance, "/trial-balance", "Trial balance"))}
                 </nav>
                 <div class="mast-end">
-                    {live(shown, request)}
+                    <LiveState seen expires_at=viewer.expires_at />
                     <details class="menu" name="menu">
                         <summary>
                             <span>{viewer.name.clone()}</span>
@@ -160,6 +170,10 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
                             </p>
                             <hr />
                             <a href="/profile">"Profile and password"</a>
+                            <div class="menu-row">
+                                <span>"Theme"</span>
+                                <ThemeSwitch theme />
+                            </div>
                             <hr />
                             <form method="post" action="/api/fn/sign_out">
                                 <button class="plain">"Sign out"</button>
@@ -170,11 +184,10 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
             </div>
         </header>
     }
+    .into_any()
 }
 
-fn live(_shown: Option<Shown>, _request: &Request) -> impl IntoView {}
-
-fn foot(request: &Request, shown: Option<Shown>) -> impl IntoView {
+fn foot(request: &Request, shown: Option<Shown>) -> AnyView {
     let position = shown.map(|shown| {
         view! { <span>{format!("as of position {}", request.locale.format_count(shown.position.0))}</span> }
     });
@@ -187,4 +200,5 @@ fn foot(request: &Request, shown: Option<Shown>) -> impl IntoView {
             </div>
         </footer>
     }
+    .into_any()
 }

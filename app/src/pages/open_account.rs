@@ -13,8 +13,8 @@ use super::{
 
 /// Offered in the list, the usual ones first. Any other of ISO 4217 can be had over the API.
 const CURRENCIES: [&str; 18] = [
-    "CZK", "EUR", "USD", "GBP", "CHF", "PLN", "HUF", "SEK", "NOK", "DKK", "RON", "JPY", "CNY", "INR", "CAD", "AUD", "TRY",
-    "KWD",
+    "CZK", "EUR", "USD", "GBP", "CHF", "PLN", "HUF", "SEK", "NOK", "DKK", "RON", "JPY", "CNY", "INR", "CAD", "AUD",
+    "TRY", "KWD",
 ];
 const ENDPOINT: &str = "/api/fn/open_account";
 
@@ -25,7 +25,8 @@ pub fn open_account() -> AnyView {
 async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let admin = visit.viewer.is_admin();
     let locale = visit.locale;
-    let refusal = Refusal::read(&visit.asked, ENDPOINT, &["name", "currency", "owner", "overdraft_limit"], None, &locale);
+    let refusal =
+        Refusal::read(&visit.asked, ENDPOINT, &["name", "currency", "owner", "overdraft_limit"], None, &locale);
     let chosen = visit.asked.query("currency");
     let options = CURRENCIES.iter().filter_map(|code| code.parse::<Currency>().ok()).map(|currency| {
         let code = currency.code();
@@ -63,7 +64,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         };
         (owner.view(&refusal), limit.view(&refusal))
     });
-    let refused = refusal.of("currency");
+    let (name, refused, whole) = (name.view(&refusal), refusal.of("currency"), refusal.whole());
     let body = view! {
         <nav aria-label="Where this is">
             <ol class="crumbs">
@@ -80,11 +81,11 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             </div>
         </div>
         <section class="slip">
-            <CommandForm locale done="Opened".to_owned() refused=refusal.whole()>
+            <CommandForm locale done="Opened".to_owned() nostrip:refused=whole>
                 <form class="form" method="post" action=ENDPOINT>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
                     <input type="hidden" name="next" value="/" data-go />
-                    {name.view(&refusal)}
+                    {name}
                     <div class="field" data-refused=refused.as_ref().map(|_| "")>
                         <label for="currency">"Currency"</label>
                         <select id="currency" name="currency" aria-describedby="currency-help">

@@ -23,7 +23,9 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let locale = visit.locale;
     let totals = totals(&seen.value.accounts);
     let title = match totals.first() {
-        Some((currency, _, balance)) => format!("Accounts · {} {}", currency.code(), locale.format_amount(*balance, *currency)),
+        Some((currency, _, balance)) => {
+            format!("Accounts · {} {}", currency.code(), locale.format_amount(*balance, *currency))
+        }
         None => "Accounts".to_owned(),
     };
     let body = if seen.value.accounts.is_empty() { empty().into_any() } else { accounts(&visit, &seen).into_any() };
@@ -42,16 +44,17 @@ fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
     totals.into_iter().map(|(currency, (count, balance))| (currency, count, balance)).collect()
 }
 
-fn open_link(class: &'static str, words: &'static str) -> impl IntoView {
+fn open_link(class: &'static str, words: &'static str) -> AnyView {
     view! {
         <a class=class href="/accounts/open">
             {icon(Icon::Open)}
             {words}
         </a>
     }
+    .into_any()
 }
 
-fn empty() -> impl IntoView {
+fn empty() -> AnyView {
     view! {
         <div class="head">
             <h1>"Accounts"</h1>
@@ -64,12 +67,13 @@ fn empty() -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// As many accounts can be kept alive on one page; more are an admin's list, which is read as it stands.
 const LIVE_LIST: usize = 200;
 
-fn accounts(visit: &Visit, seen: &Seen<Overview>) -> impl IntoView + use<> {
+fn accounts(visit: &Visit, seen: &Seen<Overview>) -> AnyView {
     let (locale, position) = (visit.locale, seen.position);
     let Overview { accounts, latest } = &seen.value;
     let latest = (!latest.is_empty()).then(|| {
@@ -95,6 +99,7 @@ fn accounts(visit: &Visit, seen: &Seen<Overview>) -> impl IntoView + use<> {
         <AccountRows accounts=accounts.clone() position locale whole=accounts.len() < LIVE_LIST />
         {latest}
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ impl Refusal {
     /// What the server function at `endpoint` answered, if it sent the browser here. `fields`: those of the form shown;
     /// a refusal about any other is about the whole form.
     pub fn read(asked: &Asked, endpoint: &str, fields: &[&str], currency: Option<Currency>, locale: &Locale) -> Self {
-        let Some(error) = asked.query("__path").filter(|path| path.ends_with(endpoint)).and(asked.query("__err")) else {
+        let Some(error) = asked.query("__path").filter(|path| path.ends_with(endpoint)).and(asked.query("__err"))
+        else {
             return Self::default();
         };
         let error = ServerFnUrlError::<AppError>::decode_err(&error);

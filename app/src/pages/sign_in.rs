@@ -10,7 +10,7 @@ use super::{
     fields::{Field, whole},
     frame::document,
     refusal::Refusal,
-    visit::{see_other, stranger, Stranger},
+    visit::{Stranger, see_other, stranger},
 };
 
 pub fn sign_in() -> AnyView {

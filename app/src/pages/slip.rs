@@ -190,7 +190,7 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 <h2 id="slip">{if slip.will().is_empty() { slip.heading() } else { slip.question() }}</h2>
                 <a href=back.clone()>"Close"</a>
             </div>
-            <CommandForm locale currency=Some(currency) done=slip.done().to_owned() refused=refusal.whole()>
+            <CommandForm locale currency done=slip.done().to_owned() nostrip:refused=refusal.whole()>
                 <form method="post" action=slip.endpoint()>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
                     {hidden(account_field, id.to_string())} {hidden("next", back.clone())} {fields} {will(slip)}
@@ -266,8 +266,9 @@ impl Slip {
 fn will(slip: Slip) -> Option<AnyView> {
     let lines = slip.will();
     let class = if slip == Slip::Close { "will final" } else { "will" };
-    (!lines.is_empty())
-        .then(|| view! { <ul class=class>{lines.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul> }.into_any())
+    (!lines.is_empty()).then(|| {
+        view! { <ul class=class>{lines.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul> }.into_any()
+    })
 }
 
 fn reason(value: String, refusal: &Refusal) -> AnyView {
@@ -278,9 +279,9 @@ fn reason(value: String, refusal: &Refusal) -> AnyView {
 async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Result<AnyView, AppError> {
     let filter = AccountsFilter { owner: Some(from.owner), limit: 500, ..AccountsFilter::default() };
     let others = visit.queries.accounts(&visit.viewer, filter, visit.fresh()).await?.value.items;
-    let others = others.into_iter().filter(|other| {
-        other.id != from.id && other.currency == from.currency && other.status == Status::Open
-    });
+    let others = others
+        .into_iter()
+        .filter(|other| other.id != from.id && other.currency == from.currency && other.status == Status::Open);
     let others: Vec<_> = others.collect();
     let chosen = visit.asked.query("to").unwrap_or_default();
     let typed = visit.asked.query("to_id").unwrap_or_default();

@@ -70,7 +70,7 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
     })
 }
 
-fn empty(turned: bool) -> impl IntoView {
+fn empty(turned: bool) -> AnyView {
     let (heading, words) = if turned {
         ("No older transfers", "These were all.")
     } else {
@@ -84,6 +84,7 @@ fn empty(turned: bool) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 async fn one(visit: Visit) -> Result<Sheet, AppError> {

@@ -66,7 +66,10 @@ fn overall(lines: &[TrialBalanceLine], position: Position, locale: Locale) -> An
         together == difference
     });
     let position = locale.format_count(position.0);
-    seal(equal, if equal { format!("Equal at position {position}") } else { format!("Not equal at position {position}") })
+    seal(
+        equal,
+        if equal { format!("Equal at position {position}") } else { format!("Not equal at position {position}") },
+    )
 }
 
 fn seal(ok: bool, word: String) -> AnyView {
@@ -74,7 +77,7 @@ fn seal(ok: bool, word: String) -> AnyView {
     view! { <span class="seal" data-state=state>{icon(shape)} {word}</span> }.into_any()
 }
 
-fn table(caption: String, lines: &[TrialBalanceLine], locale: Locale) -> impl IntoView {
+fn table(caption: String, lines: &[TrialBalanceLine], locale: Locale) -> AnyView {
     let columns = [
         ("", "Currency"),
         ("money", "Balances"),
@@ -98,9 +101,10 @@ fn table(caption: String, lines: &[TrialBalanceLine], locale: Locale) -> impl In
             </table>
         </div>
     }
+    .into_any()
 }
 
-fn row(line: &TrialBalanceLine, locale: Locale) -> impl IntoView + use<> {
+fn row(line: &TrialBalanceLine, locale: Locale) -> AnyView {
     let (together, difference) = sides(line);
     let equal = together == difference;
     let cell = |class: &'static str, label: &'static str, amount: i128| {
@@ -127,4 +131,5 @@ fn row(line: &TrialBalanceLine, locale: Locale) -> impl IntoView + use<> {
             </td>
         </tr>
     }
+    .into_any()
 }

@@ -102,7 +102,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
         let (stream, event_type, text) = (wanted.stream, wanted.kind.clone(), wanted.text.clone());
         // What follows from one command has ended; its page is not added to.
         let live = wanted.all() && !turned;
-        view! { <EventRows events position locale now live stream event_type text /> }.into_any()
+        view! { <EventRows events position locale now live nostrip:stream=stream nostrip:event_type=event_type nostrip:text=text /> }.into_any()
     };
     let body = view! {
         <OfflineNote />
@@ -128,7 +128,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     })
 }
 
-fn filters(visit: &Visit, wanted: &Wanted, names: &Names) -> impl IntoView + use<> {
+fn filters(visit: &Visit, wanted: &Wanted, names: &Names) -> AnyView {
     let admin = visit.viewer.is_admin();
     let kinds = KINDS
         .iter()
@@ -187,6 +187,7 @@ fn filters(visit: &Visit, wanted: &Wanted, names: &Names) -> impl IntoView + use
             </form>
         </div>
     }
+    .into_any()
 }
 
 fn chips(visit: &Visit, wanted: &Wanted, names: &Names) -> Option<AnyView> {
@@ -226,7 +227,7 @@ fn chips(visit: &Visit, wanted: &Wanted, names: &Names) -> Option<AnyView> {
     })
 }
 
-fn empty(wanted: &Wanted, turned: bool) -> impl IntoView + use<> {
+fn empty(wanted: &Wanted, turned: bool) -> AnyView {
     let (heading, words) = if turned {
         ("No older events", "These were all.")
     } else if wanted.all() {
@@ -250,4 +251,5 @@ fn empty(wanted: &Wanted, turned: bool) -> impl IntoView + use<> {
             </div>
         </div>
     }
+    .into_any()
 }

@@ -14,9 +14,7 @@ use crate::{
     words::{Said, say_event},
 };
 
-use super::{
-    super::slip::Slip, Nav, Sheet, Visit,
-};
+use super::{super::slip::Slip, Nav, Sheet, Visit};
 
 /// Entries listed before the moment shown.
 const AROUND: u32 = 50;
@@ -61,7 +59,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
             </div>
             {reverse(&visit, event)}
         </div>
-        <TimeMachine stream at me position locale>
+        <TimeMachine stream nostrip:at=at me position locale>
             {shown}
         </TimeMachine>
     };
@@ -118,7 +116,7 @@ fn reverse(visit: &Visit, event: &EventView) -> Option<impl IntoView + use<>> {
     })
 }
 
-fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]) -> impl IntoView + use<> {
+fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]) -> AnyView {
     let locale = visit.locale;
     let Said { mark, text, note } = said(visit, event);
     let at = event.version;
@@ -226,9 +224,10 @@ fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]
             </div>
         </section>
     }
+    .into_any()
 }
 
-fn row(visit: &Visit, entry: &EventView, here: Version) -> impl IntoView + use<> {
+fn row(visit: &Visit, entry: &EventView, here: Version) -> AnyView {
     let Said { mark, text, note } = said(visit, entry);
     let moment = links::moment(entry.stream, entry.version);
     view! {
@@ -252,6 +251,7 @@ fn row(visit: &Visit, entry: &EventView, here: Version) -> impl IntoView + use<>
             </td>
         </tr>
     }
+    .into_any()
 }
 
 fn said(visit: &Visit, event: &EventView) -> Said {

@@ -1,0 +1,3 @@
+//! Everything over HTTP and against real databases, in one binary: it links once.
+
+mod pages;
