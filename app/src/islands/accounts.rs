@@ -30,9 +30,7 @@ pub fn AccountHead(account: AccountView, position: Position, locale: Locale) -> 
     let state = live::state();
 
     // Each figure by itself: one that stays is left alone, one that changes lights up.
-    let amount = move |of: fn(&AccountView) -> i64| {
-        Memo::new(move |_| rows.with(|rows| rows.first().map_or(0, of)))
-    };
+    let amount = move |of: fn(&AccountView) -> i64| Memo::new(move |_| rows.with(|rows| rows.first().map_or(0, of)));
     let (balance, available, held) = (amount(|a| a.balance), amount(|a| a.available), amount(|a| a.held));
     let status = move || rows.with(|rows| rows.first().map_or(Status::Absent, |account| account.status));
     let written = move || {
@@ -120,7 +118,8 @@ fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
 pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
     let newcomers = if whole { Newcomers::Show } else { Newcomers::Ignore };
     let rows = use_rows(vec![LiveQuery::Accounts], position, accounts, newcomers).rows;
-    let drawn = Memo::new(move |_| rows.with(|rows| rows.iter().map(|account| account_row(account, &locale)).collect()));
+    let drawn =
+        Memo::new(move |_| rows.with(|rows| rows.iter().map(|account| account_row(account, &locale)).collect()));
     let columns = [
         ("", "Account"),
         ("", "Id"),

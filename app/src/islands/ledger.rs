@@ -106,8 +106,10 @@ pub(super) fn table(
     columns: Vec<(&'static str, String)>,
     rows: Memo<Vec<Row>>,
 ) -> impl IntoView {
-    let head =
-        columns.into_iter().map(|(class, title)| view! { <th scope="col" class=class>{title}</th> }).collect::<Vec<_>>();
+    let head = columns
+        .into_iter()
+        .map(|(class, title)| view! { <th scope="col" class=class>{title}</th> })
+        .collect::<Vec<_>>();
     // A row that comes after the page was drawn is a fresh one.
     let drawn = StoredValue::new(false);
     Effect::new(move |_| drawn.set_value(true));

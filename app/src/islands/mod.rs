@@ -30,8 +30,5 @@ pub type Names = Vec<(AccountId, String)>;
 
 /// The account's name if the viewer sees it, else its id, shortened.
 fn name_of(names: &Names, id: AccountId) -> String {
-    names
-        .iter()
-        .find(|(known, _)| *known == id)
-        .map_or_else(|| short_id(&id.to_string()), |(_, name)| name.clone())
+    names.iter().find(|(known, _)| *known == id).map_or_else(|| short_id(&id.to_string()), |(_, name)| name.clone())
 }

@@ -71,7 +71,11 @@ pub fn StatementRows(
 }
 
 /// "2 newer entries. Show them."
-pub(super) fn arrivals<T: crate::live::LiveRow>(list: LiveRows<T>, one: &'static str, many: &'static str) -> impl IntoView {
+pub(super) fn arrivals<T: crate::live::LiveRow>(
+    list: LiveRows<T>,
+    one: &'static str,
+    many: &'static str,
+) -> impl IntoView {
     let count = Memo::new(move |_| list.waiting.with(Vec::len));
     move || {
         (count.get() > 0).then(|| {
@@ -144,10 +148,14 @@ fn entry_row(entry: &StatementRow, shown: &[StatementRow], currency: Currency, n
         id: Some(format!("e{}", entry.version)),
         class: if entry.reversed_by.is_some() { "reversed" } else { "" },
         cells: vec![
-            Cell::new("date", "sub", vec![Piece::Time {
-                text: locale.format_day(entry.effective_on),
-                exact: locale.format_moment(entry.recorded_at),
-            }]),
+            Cell::new(
+                "date",
+                "sub",
+                vec![Piece::Time {
+                    text: locale.format_day(entry.effective_on),
+                    exact: locale.format_moment(entry.recorded_at),
+                }],
+            ),
             Cell::new("what", "lead", what(entry, shown, names)),
             money_cell(entry.amount, currency, locale),
             Cell::text("money balance", "end", locale.format_amount(entry.balance, currency)),

@@ -122,15 +122,23 @@ fn transfer_row(transfer: &TransferView, names: &Names, locale: &Locale) -> Row 
         id: None,
         class: "",
         cells: vec![
-            Cell::new("date", "sub", vec![Piece::Time {
-                text: locale.format_day(Date::of_micros(transfer.requested_at)),
-                exact: locale.format_moment(transfer.requested_at),
-            }]),
+            Cell::new(
+                "date",
+                "sub",
+                vec![Piece::Time {
+                    text: locale.format_day(Date::of_micros(transfer.requested_at)),
+                    exact: locale.format_moment(transfer.requested_at),
+                }],
+            ),
             Cell::new("what", "lead", what),
-            Cell::new("", "end", vec![
-                Piece::Track(track(transfer)),
-                Piece::state(state_of(transfer.state), words::transfer_state(transfer.state, transfer.reason)),
-            ]),
+            Cell::new(
+                "",
+                "end",
+                vec![
+                    Piece::Track(track(transfer)),
+                    Piece::state(state_of(transfer.state), words::transfer_state(transfer.state, transfer.reason)),
+                ],
+            ),
             Cell::text(class, "side", amount),
             Cell::text("quiet small", "", transfer.currency.code()),
         ],
@@ -140,13 +148,12 @@ fn transfer_row(transfer: &TransferView, names: &Names, locale: &Locale) -> Row 
 /// A transfer's page below its crumbs: state, amount, parties, its way, technical details.
 #[island]
 pub fn TransferPage(transfer: TransferView, names: Names, position: Position, locale: Locale) -> impl IntoView {
-    let rows = use_rows(vec![LiveQuery::Transfer(transfer.id)], position, vec![transfer.clone()], Newcomers::Ignore).rows;
+    let rows =
+        use_rows(vec![LiveQuery::Transfer(transfer.id)], position, vec![transfer.clone()], Newcomers::Ignore).rows;
     let now = Memo::new(move |_| rows.with(|rows| rows.first().cloned()).unwrap_or_else(|| transfer.clone()));
     let first = now.get_untracked();
     let amount = locale.format_amount(first.amount, first.currency);
-    let state = move || {
-        now.with(|t| draw(Piece::state(state_of(t.state), words::transfer_state(t.state, t.reason))))
-    };
+    let state = move || now.with(|t| draw(Piece::state(state_of(t.state), words::transfer_state(t.state, t.reason))));
     let steps = move || {
         now.with(|t| {
             steps(t, &locale)

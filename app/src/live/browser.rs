@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Takes a JSON array of rows, and whether they replace what is shown.
-pub(super) type Handler = Box<dyn Fn(&str, bool)>;
+pub(crate) type Handler = Box<dyn Fn(&str, bool)>;
 
 struct Tab {
     id: String,
@@ -63,7 +63,7 @@ pub(super) fn position() -> ArcRwSignal<Position> {
 }
 
 /// Calls `handler` with each change of `query` after `from`, which is where this page stands.
-pub(super) fn follow(query: String, from: Position, handler: Handler) {
+pub(crate) fn follow(query: String, from: Position, handler: Handler) {
     with(|tab| tab.follows.push((query, Rc::new(handler))));
     start(from);
 }

@@ -53,7 +53,8 @@ fn with<R>(f: impl FnOnce(&mut Leader) -> R) -> R {
 pub(super) fn stand(channel: bool) {
     let locks = js_sys::Reflect::get(&window().navigator(), &"locks".into()).ok().filter(JsValue::is_object);
     let request = locks.as_ref().and_then(|locks| js_sys::Reflect::get(locks, &"request".into()).ok());
-    let (Some(locks), Some(request), true) = (locks, request.and_then(|f| f.dyn_into::<js_sys::Function>().ok()), channel)
+    let (Some(locks), Some(request), true) =
+        (locks, request.and_then(|f| f.dyn_into::<js_sys::Function>().ok()), channel)
     else {
         return lead();
     };
@@ -154,7 +155,8 @@ fn open() {
 fn on_event(event: &MessageEvent) {
     // An event of a source that was closed meanwhile says nothing any more.
     let current = with(|leader| {
-        let current = leader.source.as_ref().is_some_and(|source| event.target().as_ref() == Some(source.unchecked_ref()));
+        let current =
+            leader.source.as_ref().is_some_and(|source| event.target().as_ref() == Some(source.unchecked_ref()));
         if current {
             leader.heard_at = js_sys::Date::now();
         }
@@ -164,7 +166,9 @@ fn on_event(event: &MessageEvent) {
         return;
     }
     // `undefined` on "open" and "error", which are no messages.
-    let text = |name: &str| js_sys::Reflect::get(event, &name.into()).ok().and_then(|text| text.as_string()).unwrap_or_default();
+    let text = |name: &str| {
+        js_sys::Reflect::get(event, &name.into()).ok().and_then(|text| text.as_string()).unwrap_or_default()
+    };
     match event.type_().as_str() {
         "open" => {
             with(|leader| {

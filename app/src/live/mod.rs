@@ -84,18 +84,24 @@ pub fn use_rows<T: LiveRow>(
         let alone = queries.len() == 1;
         for query in queries {
             let newcomers = newcomers.clone();
-            browser::follow(query.to_string(), position, Box::new(move |json, reset| {
-                let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return };
-                list.rows.update(|rows| {
-                    let waiting = merge(rows, arrived, reset && alone, &newcomers);
-                    if !waiting.is_empty() {
-                        list.waiting.update(|keys| {
-                            let known = keys.len();
-                            keys.extend(waiting.into_iter().filter(|key| !keys[..known].contains(key)).collect::<Vec<_>>());
-                        });
-                    }
-                });
-            }));
+            browser::follow(
+                query.to_string(),
+                position,
+                Box::new(move |json, reset| {
+                    let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return };
+                    list.rows.update(|rows| {
+                        let waiting = merge(rows, arrived, reset && alone, &newcomers);
+                        if !waiting.is_empty() {
+                            list.waiting.update(|keys| {
+                                let known = keys.len();
+                                keys.extend(
+                                    waiting.into_iter().filter(|key| !keys[..known].contains(key)).collect::<Vec<_>>(),
+                                );
+                            });
+                        }
+                    });
+                }),
+            );
         }
     }
     #[cfg(not(feature = "hydrate"))]
@@ -155,11 +161,10 @@ pub fn position() -> ArcRwSignal<Position> {
 }
 
 macro_rules! live_rows {
-    ($($row:ident: |$this:ident| $key:expr, $rank:expr;)*) => {$(
+    ($($row:ident: $key:expr, $rank:expr;)*) => {$(
         impl LiveRow for $row {
             fn key(&self) -> u128 {
-                let $this = self;
-                $key
+                ($key as fn(&Self) -> u128)(self)
             }
 
             fn position(&self) -> Position {
@@ -167,19 +172,18 @@ macro_rules! live_rows {
             }
 
             fn rank(&self) -> u64 {
-                let $this = self;
-                $rank
+                ($rank as fn(&Self) -> u64)(self)
             }
         }
     )*};
 }
 
 live_rows! {
-    AccountView: |row| row.id.0.as_u128(), 0;
-    StatementRow: |row| row.event_id.0.as_u128(), row.entry_position.0;
-    TransferView: |row| row.id.0.as_u128(), u64::try_from(row.requested_at).unwrap_or(0);
-    EventView: |row| row.event_id.0.as_u128(), row.position.0;
-    TrialBalanceLine: |row| currency_key(row.currency), 0;
+    AccountView: |row| row.id.0.as_u128(), |_| 0;
+    StatementRow: |row| row.event_id.0.as_u128(), |row| row.entry_position.0;
+    TransferView: |row| row.id.0.as_u128(), |row| u64::try_from(row.requested_at).unwrap_or(0);
+    EventView: |row| row.event_id.0.as_u128(), |row| row.position.0;
+    TrialBalanceLine: |row| currency_key(row.currency), |_| 0;
 }
 
 fn currency_key(currency: Currency) -> u128 {
@@ -192,7 +196,14 @@ mod tests {
 
     fn row(id: u8, position: u64, balances: i64) -> TrialBalanceLine {
         let currency = ["CZK", "EUR", "JPY"][usize::from(id)].parse().unwrap();
-        TrialBalanceLine { currency, balances, in_transit: 0, deposits: 0, withdrawals: 0, position: Position(position) }
+        TrialBalanceLine {
+            currency,
+            balances,
+            in_transit: 0,
+            deposits: 0,
+            withdrawals: 0,
+            position: Position(position),
+        }
     }
 
     #[test]

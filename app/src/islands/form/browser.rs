@@ -50,7 +50,7 @@ pub(in crate::islands) async fn post(path: &str, form: Option<&FormData>) -> Res
     headers.set("accept", "application/json")?;
     options.set_headers(&headers);
     if let Some(form) = form {
-        options.set_body(&UrlSearchParams::new_with_str_sequence_sequence(form)?);
+        options.set_body(UrlSearchParams::new_with_str_sequence_sequence(form)?.as_ref());
     } else {
         headers.set("content-type", "application/x-www-form-urlencoded")?;
     }
