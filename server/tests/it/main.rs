@@ -3,6 +3,7 @@
 
 mod feed;
 mod history;
+mod pages;
 mod projections;
 mod queries;
 mod rebuild;
