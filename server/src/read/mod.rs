@@ -11,6 +11,7 @@ pub mod dump;
 pub mod feed;
 mod people;
 pub mod projections;
+pub mod queries;
 pub mod rebuild;
 mod runner;
 

@@ -20,12 +20,12 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::changes::Changes;
 
-pub use accounts::Accounts;
+pub use accounts::{Accounts, view as account_view};
 pub use daily_totals::DailyTotals;
-pub use statement::Statement;
-pub use timeline::Timeline;
-pub use transfers::Transfers;
-pub use trial_balance::TrialBalance;
+pub use statement::{Statement, view as statement_row};
+pub use timeline::{Timeline, view as event_view};
+pub use transfers::{TransferRow, Transfers, transfer as transfer_row};
+pub use trial_balance::{TrialBalance, sums};
 
 /// An event of the feed, read.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
     super::projections::account_view,
-    paging::{self, fetch, page},
+    paging::{self, fetch},
 };
 
 const COLUMNS: &str = "id, owner, name, currency, balance, held, expected, available, overdraft_limit, status,
@@ -59,7 +59,7 @@ pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Pag
     }
     sql.push(" ORDER BY id LIMIT ").push_bind(fetch(query.limit));
     let views = rows(tx, sql).await?;
-    Ok(page(views, query.limit, |view| view.id.to_string()))
+    Ok(paging::cut(views, query.limit, |view| view.id.to_string()))
 }
 
 /// The account, if this viewer may see it.

@@ -8,10 +8,11 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
-        columns::{optional, position, text, unreadable, version},
-        projections::hash,
+        columns::{optional, unreadable},
+        feed,
+        projections::event_view,
     },
-    paging::{fetch, page},
+    paging::{self, fetch},
 };
 
 pub(super) async fn list(
@@ -23,11 +24,11 @@ pub(super) async fn list(
     let direction = if filter.ascending { "" } else { " DESC" };
     let mut sql = QueryBuilder::new(
         "SELECT f.position, f.event_id, f.stream, f.version, f.event_type, f.schema, f.payload, f.metadata,
-             f.recorded_at, f.hash, f.command_id, f.correlation_id, t.currency, t.actor, p.name AS actor_name, ",
+             f.recorded_at, f.hash, t.currency, p.name AS actor_name, ",
     );
     causation(&mut sql, viewer);
     sql.push(
-        " AS causation_id
+        " AS cause
          FROM timeline t JOIN feed f ON f.position = t.position LEFT JOIN people p ON t.actor = 'user-' || p.id
          WHERE t.position IN (",
     );
@@ -37,7 +38,7 @@ pub(super) async fn list(
     sql.push(") ORDER BY t.position").push(direction);
     let rows = sql.build().fetch_all(tx).await?;
     let views = rows.iter().map(|row| view(row).map(|view| shown_to(viewer, view))).collect::<Result<_, _>>()?;
-    Ok(page(views, limit, |view: &EventView| view.position.to_string()))
+    Ok(paging::cut(views, limit, |view: &EventView| view.position.to_string()))
 }
 
 /// The cause of an event, unless it is in a stream that the viewer may not see.
@@ -75,6 +76,10 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
     if let Some(stream) = filter.stream {
         condition(sql, "t.stream = ");
         sql.push_bind(stream.to_string());
+        if !viewer.is_admin() {
+            condition(sql, "r.stream = ");
+            sql.push_bind(stream.to_string());
+        }
     }
     if let Some(event_type) = &filter.event_type {
         condition(sql, "t.event_type = ");
@@ -92,27 +97,10 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
 }
 
 fn view(row: &SqliteRow) -> Result<EventView, sqlx::Error> {
-    let json = |column: &'static str| {
-        String::from_utf8(row.try_get(column)?).map_err(|error| unreadable(column, error))
-    };
-    Ok(EventView {
-        position: position(row, "position")?,
-        event_id: text(row, "event_id")?,
-        stream: text(row, "stream")?,
-        version: version(row, "version")?,
-        event_type: row.try_get("event_type")?,
-        schema: row.try_get("schema")?,
-        recorded_at: row.try_get("recorded_at")?,
-        payload: json("payload")?,
-        metadata: json("metadata")?,
-        hash: hash(row, "hash")?,
-        currency: optional(row, "currency")?,
-        actor: Some(text(row, "actor")?),
-        actor_name: row.try_get("actor_name")?,
-        command_id: text(row, "command_id")?,
-        correlation_id: text(row, "correlation_id")?,
-        causation_id: optional(row, "causation_id")?,
-    })
+    let envelope = feed::envelope(row)?;
+    let metadata = serde_json::from_slice(&envelope.metadata).map_err(|error| unreadable("metadata", error))?;
+    let view = event_view(&envelope, &metadata, optional(row, "currency")?);
+    Ok(EventView { actor_name: row.try_get("actor_name")?, causation_id: optional(row, "cause")?, ..view })
 }
 
 /// `event` as this viewer may see it: who did it is known to admins, and to a customer where it was they themselves or

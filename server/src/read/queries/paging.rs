@@ -31,7 +31,7 @@ pub(super) fn fetch(limit: usize) -> i64 {
 }
 
 /// Makes a page of the rows that [`fetch`] brought.
-pub(super) fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
+pub(super) fn cut<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
     let more = items.len() > limit;
     items.truncate(limit);
     let next = if more { items.last().map(key) } else { None };
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_page_has_a_next_one_only_if_there_is_more() {
-        let pages = |count: usize| page((0..count).collect(), 2, |item: &usize| item.to_string());
+        let pages = |count: usize| cut((0..count).collect(), 2, |item: &usize| item.to_string());
         assert_eq!(pages(0), Page { items: vec![], next: None });
         assert_eq!(pages(2), Page { items: vec![0, 1], next: None });
         assert_eq!(pages(3), Page { items: vec![0, 1], next: Some("1".to_owned()) });

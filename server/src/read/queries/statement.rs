@@ -12,7 +12,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{columns::json_array, projections::statement_row},
-    paging::{self, fetch, page},
+    paging::{self, fetch},
 };
 
 const COLUMNS: &str = "s.account_id, s.event_id, s.kind, s.amount, s.balance, s.effective_on, s.recorded_at,
@@ -88,7 +88,7 @@ async fn page_by_version(
     sql.push(" ORDER BY s.version").push(direction).push(" LIMIT ").push_bind(fetch(query.limit));
     let rows = sql.build().fetch_all(tx).await?;
     let rows = rows.iter().map(statement_row).collect::<Result<_, _>>()?;
-    Ok(page(rows, query.limit, |row: &StatementRow| row.version.to_string()))
+    Ok(paging::cut(rows, query.limit, |row: &StatementRow| row.version.to_string()))
 }
 
 async fn page_by_date(
@@ -118,7 +118,7 @@ async fn page_by_date(
     sql.push(" LIMIT ").push_bind(fetch(query.limit));
     let rows = sql.build().fetch_all(tx).await?;
     let rows = rows.iter().map(row_by_date).collect::<Result<_, _>>()?;
-    Ok(page(rows, query.limit, |row: &StatementRow| format!("{}.{}", row.effective_on, row.version)))
+    Ok(paging::cut(rows, query.limit, |row: &StatementRow| format!("{}.{}", row.effective_on, row.version)))
 }
 
 fn row_by_date(row: &SqliteRow) -> Result<StatementRow, sqlx::Error> {

@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
     super::projections::{TransferRow, transfer_row},
-    paging::{self, fetch, page},
+    paging::{self, fetch},
 };
 
 const COLUMNS: &str = "id, from_account, to_account, amount, currency, description, state, reason, requested_at,
@@ -51,7 +51,7 @@ pub(super) async fn list(
     }
     sql.push(" ORDER BY requested_position DESC LIMIT ").push_bind(fetch(query.limit));
     let rows = rows(tx, sql).await?;
-    let page = page(rows, query.limit, |row| row.requested_position.to_string());
+    let page = paging::cut(rows, query.limit, |row| row.requested_position.to_string());
     Ok(Page { items: page.items.into_iter().map(|row| row.view).collect(), next: page.next })
 }
 
@@ -93,10 +93,7 @@ pub(super) async fn visible(
 }
 
 /// Transfers that hold money of `account` now, or that it has promised to take; newest first.
-pub(super) async fn pending(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-) -> Result<Vec<TransferView>, sqlx::Error> {
+pub(super) async fn pending(tx: &mut SqliteConnection, account: AccountId) -> Result<Vec<TransferView>, sqlx::Error> {
     let mut sql = QueryBuilder::new("SELECT ");
     sql.push(COLUMNS).push(" FROM transfers WHERE (from_account = ").push_bind(account.to_string());
     // What is promised but not captured is still held; once captured it is an entry of the source's statement.
