@@ -6,7 +6,15 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use server::{cli, config::Cli};
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    // What went wrong, in one line with its causes; a stack would say nothing to whoever runs this.
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let command_line = Cli::parse();
     cli::log_to_stderr(&command_line.common)?;
     // Wherever TLS is spoken, it is with ring.

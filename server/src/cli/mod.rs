@@ -8,7 +8,7 @@ mod token;
 mod user;
 mod verify;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
@@ -31,7 +31,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Log lines go to stderr, so that stdout holds only what was asked for.
 pub fn log_to_stderr(common: &Common) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&common.log).with_context(|| format!("--log {:?} is no filter", common.log))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let set = match common.log_format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::ports::{CommandPort, Ports, QueryPort, SessionPort};
+use futures_util::FutureExt as _;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -39,10 +40,30 @@ pub struct Node {
     people_pool: SqlitePool,
     writer: Writer,
     writing: JoinHandle<()>,
-    /// Cancelled first: whatever sends commands.
-    sending: CancellationToken,
-    senders: TaskTracker,
+    /// Whatever sends commands by itself.
+    sending: Tasks,
     reading: CancellationToken,
+    /// Whatever tells the bus.
+    telling: Tasks,
+}
+
+/// Tasks that end together.
+#[derive(Default)]
+struct Tasks {
+    cancelled: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.running.spawn(task);
+    }
+
+    async fn end(self) {
+        self.cancelled.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
 }
 
 /// The people's table of the write database, which the store has brought up to date.
@@ -56,7 +77,7 @@ impl Node {
     pub async fn start(data: &DataDir, settings: WriterSettings) -> anyhow::Result<Self> {
         let keys = Arc::new(SigningKeys::load_or_create(&data.signing_key())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (sending, reading, senders) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let (sending, reading, telling) = (Tasks::default(), CancellationToken::new(), Tasks::default());
 
         // The write side.
         let sqlite = Arc::new(SqliteStore::open(&data.write_db()).await.context("opening the log")?);
@@ -78,19 +99,21 @@ impl Node {
             })
             .await?,
         );
-        senders.spawn({
-            let (sessions, sending) = (sessions.clone(), sending.clone());
-            async move { sessions.run(sending).await }
+        sending.spawn({
+            let (sessions, cancelled) = (sessions.clone(), sending.cancelled.clone());
+            async move { sessions.run(cancelled).await }
         });
-        senders.spawn(ProcessManager::new(store.clone(), writer.clone(), head.clone()).run(sending.clone()));
+        let transfers = ProcessManager::new(store.clone(), writer.clone(), head.clone());
+        sending.spawn(transfers.run(sending.cancelled.clone()));
 
         // The bus.
         let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone()));
         let (log_head, log_heads) = watch::channel(None);
         let (people_news, people_changes) = watch::channel(0);
-        senders.spawn(reading.clone().run_until_cancelled_owned(say_head(head, clock.clone(), log_head)));
-        senders.spawn(reading.clone().run_until_cancelled_owned(watch_people(people, people_news)));
-        senders.close();
+        for task in [say_head(head, clock.clone(), log_head).boxed(), watch_people(people, people_news).boxed()] {
+            let cancelled = telling.cancelled.clone();
+            telling.spawn(async move { cancelled.run_until_cancelled(task).await.unwrap_or_default() });
+        }
         let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people_changes));
 
         // The read side.
@@ -110,17 +133,17 @@ impl Node {
         };
         // In one process what the command side knows of ended sessions the query side knows at once.
         let tokens = Arc::new(TokenVerifier::new(keys.public().iter(), revocations));
-        Ok(Self { ports, tokens, read, bus, store: sqlite, people_pool, writer, writing, sending, senders, reading })
+        Ok(Self { ports, tokens, read, bus, store: sqlite, people_pool, writer, writing, sending, reading, telling })
     }
 
     /// Ends everything; what was accepted is stored, and the files are closed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.sending.cancel();
+        self.sending.end().await;
         self.writer.stop().await;
         self.writing.await.context("the writer panicked")?;
         self.reading.cancel();
-        self.senders.wait().await;
         self.read.stopped().await;
+        self.telling.end().await;
         self.people_pool.close().await;
         self.store.close().await?;
         Ok(())

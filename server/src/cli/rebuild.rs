@@ -1,7 +1,7 @@
 //! `daybook rebuild`: makes views anew from the log (R3), with the server stopped. Killed in the middle, it can simply
 //! be run again.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -30,15 +30,7 @@ pub async fn run(data: &DataDir, args: RebuildArgs) -> anyhow::Result<ExitCode> 
         bail!("there is no such projection; there are {}", names.join(", "));
     }
 
-    // A node without the web: so that the copy of the log is complete, even if the read database was deleted.
-    let node = Node::start(data, WriterSettings::default()).await?;
-    let mut heads = node.bus.log_head();
-    let head = heads.wait_for(Option::is_some).await?.map_or_else(Default::default, |head| head.position);
-    let mut feed = node.read.feed_position();
-    feed.wait_for(|position| *position >= head).await?;
-    drop((heads, feed));
-    node.stop().await?;
-
+    catch_up(data).await?;
     let db = ReadDb::open(&data.read_db()).await?;
     install(&db, &projections::all()).await?;
     let bar = progress_bar("events");
@@ -60,4 +52,29 @@ pub async fn run(data: &DataDir, args: RebuildArgs) -> anyhow::Result<ExitCode> 
     result?;
     ensure!(switched == wanted.len(), "not all were rebuilt");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a node without the web until the views show what the log has: a rebuild goes as far as they are, and the read
+/// database may have been deleted.
+async fn catch_up(data: &DataDir) -> anyhow::Result<()> {
+    let node = Node::start(data, WriterSettings::default()).await?;
+    let mut heads = node.bus.log_head();
+    let head = heads.wait_for(Option::is_some).await?.map_or_else(Default::default, |head| head.position);
+    let bar = progress_bar("events read");
+    bar.set_length(head.0);
+    loop {
+        let status = node.read.status();
+        let reached = status.projections.iter().filter(|one| one.parked.is_none()).map(|one| one.checkpoint).min();
+        let reached = reached.unwrap_or(head).min(status.feed);
+        bar.set_position(reached.0);
+        if reached >= head {
+            break;
+        }
+        if let Some(waiting) = status.waiting {
+            bail!("the copy of the log does not go on at position {}: {}", waiting.position, waiting.error);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bar.finish_and_clear();
+    node.stop().await
 }
