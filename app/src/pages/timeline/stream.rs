@@ -109,7 +109,7 @@ fn reverse(visit: &Visit, event: &EventView) -> Option<impl IntoView + use<>> {
     (reversible && visit.viewer.is_admin()).then(|| {
         view! {
             <a class="button" href=href>
-                {icon(Icon::In)}
+                {icon(Icon::Undo)}
                 {format!("Reverse entry {}", event.version)}
             </a>
         }
