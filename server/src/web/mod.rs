@@ -6,6 +6,7 @@
 pub mod assets;
 pub mod docs;
 pub mod health;
+pub mod listen;
 pub mod network;
 pub mod openapi;
 pub mod problem;

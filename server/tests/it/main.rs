@@ -1,3 +1,13 @@
-//! Everything over HTTP and against real databases, in one binary: it links once.
+//! Integration tests of the server, in one binary so that it links once; a module for each topic.
+#![allow(clippy::unwrap_used)]
 
+mod feed;
+mod history;
 mod pages;
+mod projections;
+mod queries;
+mod rebuild;
+mod store_contract;
+mod verify;
+mod write_support;
+mod writer;
