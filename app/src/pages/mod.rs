@@ -31,6 +31,7 @@ pub use sign_in::sign_in;
 pub use timeline::{event, stream, timeline};
 pub use transfers::{transfer, transfers};
 pub use trial_balance::trial_balance;
+pub use visit::patience;
 
 use frame::{Nav, Sheet};
 use visit::{Asked, Visit, show};

@@ -27,6 +27,11 @@ use super::{
 /// How long a page waits until it can show what this browser has seen elsewhere already.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How fresh an answer to this request has to be (R5).
+pub fn patience(request: &Request) -> Freshness {
+    Freshness { position: request.seen, wait: PATIENCE }
+}
+
 /// Someone signed in asks for a page.
 pub(super) struct Visit {
     pub viewer: Viewer,
@@ -100,7 +105,7 @@ fn escape(text: &str) -> String {
 impl Visit {
     /// Wait for what this browser has seen, but not for long.
     pub fn fresh(&self) -> Freshness {
-        Freshness { position: self.request.seen, wait: PATIENCE }
+        patience(&self.request)
     }
 
     /// Names of the accounts that the viewer sees.

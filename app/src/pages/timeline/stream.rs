@@ -109,7 +109,7 @@ fn reverse(visit: &Visit, event: &EventView) -> Option<impl IntoView + use<>> {
     (reversible && visit.viewer.is_admin()).then(|| {
         view! {
             <a class="button" href=href>
-                {icon(Icon::In)}
+                {icon(Icon::Undo)}
                 {format!("Reverse entry {}", event.version)}
             </a>
         }
@@ -156,7 +156,7 @@ fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]
             <details class="switch">
                 <summary>"Metadata as stored"</summary>
                 <pre class="json" tabindex="0">
-                    {indented(&event.metadata)}
+                    {event.metadata.clone()}
                 </pre>
             </details>
         }
@@ -194,7 +194,7 @@ fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]
             <details class="switch" open>
                 <summary>"As stored"</summary>
                 <pre class="json" tabindex="0">
-                    {indented(&event.payload)}
+                    {event.payload.clone()}
                 </pre>
             </details>
             {metadata}
@@ -275,11 +275,4 @@ fn actor(event: &EventView) -> String {
 fn short_hash(event: &EventView) -> String {
     let hash = event.hash.to_string();
     format!("{}…", &hash[..8])
-}
-
-/// Stored JSON, indented to be read; what does not read is shown as it is.
-fn indented(json: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(json)
-        .and_then(|value| serde_json::to_string_pretty(&value))
-        .unwrap_or_else(|_| json.to_owned())
 }
