@@ -2,7 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod feed;
+mod handler;
 mod history;
+mod identity;
+mod process_manager;
 mod projections;
 mod queries;
 mod rebuild;
+mod store_contract;
+mod verify;
+mod write_side;
+mod write_support;
+mod writer;
