@@ -187,6 +187,9 @@ views! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unknown_since: Option<i64>,
         pub feed: Position,
+        /// The position that the node's copy of the log cannot get or will not take, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub waiting: Option<Parked>,
         pub projections: Vec<ProjectionStatus>,
     }
 }

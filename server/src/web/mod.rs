@@ -6,8 +6,10 @@
 pub mod assets;
 pub mod docs;
 pub mod health;
+pub mod listen;
 pub mod network;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod request;
 pub mod rest;

@@ -1,10 +1,16 @@
 //! The event store: an append-only log of events, one trait, one contract for every implementation.
 
+mod sqlite;
+
+use std::sync::Arc;
+
 use app::{
-    domain::CommandId,
+    domain::{CommandId, EventId},
     wire::{Envelope, Hash, Position, StreamId, Version},
 };
 use async_trait::async_trait;
+
+pub use sqlite::{SqliteStore, connect_options};
 
 /// Where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +22,13 @@ pub struct Head {
     pub recorded_at: i64,
 }
 
-/// Why the store did not do it.
-#[derive(Debug, thiserror::Error)]
+impl Head {
+    /// Before the first event.
+    pub const EMPTY: Self = Self { position: Position(0), hash: app::wire::GENESIS, recorded_at: 0 };
+}
+
+/// Why the store did not do it. Cloned to everyone whose command was in the batch.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Another writer appended meanwhile: nothing was stored.
     #[error("the log has moved on")]
@@ -30,11 +41,11 @@ pub enum StoreError {
     FencedOff,
     /// Nothing was stored; try again.
     #[error("the event store is not available")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// The commit was sent but its answer was lost: it may be stored or not.
     #[error("whether the commit happened is not known")]
-    OutcomeUnknown(#[source] sqlx::Error),
-    /// What is stored does not read.
+    OutcomeUnknown(#[source] Arc<sqlx::Error>),
+    /// What is stored does not read, or does not fit together.
     #[error("the event store holds something unreadable at {at}: {what}")]
     Corrupt { at: String, what: String },
 }
@@ -45,6 +56,8 @@ pub trait EventStore: Send + Sync {
     async fn head(&self) -> Result<Head, StoreError>;
 
     /// Appends `events` and moves the head to `new_head` in one durable transaction, if the head is still `expected`.
+    ///
+    /// `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
 
     /// Up to `limit` events of all streams after `after`, in order.
@@ -57,7 +70,7 @@ pub trait EventStore: Send + Sync {
     async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError>;
 
     /// One event by id.
-    async fn find_event(&self, event: app::domain::EventId) -> Result<Option<Envelope>, StoreError>;
+    async fn find_event(&self, event: EventId) -> Result<Option<Envelope>, StoreError>;
 
     /// How far the reader `name` has come; 0 if it never said.
     async fn checkpoint(&self, name: &str) -> Result<Position, StoreError>;

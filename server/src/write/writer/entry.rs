@@ -1,0 +1,184 @@
+//! What the writer keeps of each stream: its state, its end, and how much memory that takes.
+//!
+//! Only ever a shortcut for replay: anything in here can be dropped and read again.
+
+use app::{
+    domain::{
+        Rejection,
+        account::{self, Account},
+        transfer::{self, Transfer},
+    },
+    wire::{
+        DecodeError, Envelope, Event, GENESIS, Hash, Position, StreamId, StreamKind, Upcaster, Version, decode_with,
+    },
+};
+use lru::LruCache;
+
+use super::{Intent, SubmitError};
+use crate::write::store::{EventStore, StoreError};
+
+const CHUNK: u32 = 1000;
+
+/// The state that rules look at.
+#[derive(Debug)]
+pub(super) enum State {
+    Account(Account),
+    Transfer(Transfer),
+    /// No rules, no state.
+    Facts,
+}
+
+/// One stream, as far as it is decided (which may be further than it is committed).
+#[derive(Debug)]
+pub(super) struct Entry {
+    state: State,
+    pub(super) version: Version,
+    /// Hash of the last event.
+    pub(super) hash: Hash,
+    /// Position of the last event.
+    pub(super) position: Position,
+}
+
+impl Entry {
+    fn empty(kind: StreamKind) -> Self {
+        let state = match kind {
+            StreamKind::Account => State::Account(Account::default()),
+            StreamKind::Transfer => State::Transfer(Transfer::default()),
+            StreamKind::Session | StreamKind::User | StreamKind::Projection => State::Facts,
+        };
+        Self { state, version: Version(0), hash: GENESIS, position: Position(0) }
+    }
+
+    /// Replays a stream from the store.
+    pub(super) async fn load(
+        store: &dyn EventStore,
+        stream: StreamId,
+        upcasters: &[Upcaster],
+    ) -> Result<Self, StoreError> {
+        let mut entry = Self::empty(stream.kind);
+        loop {
+            let events = store.read_stream(stream, entry.version, CHUNK).await?;
+            for event in &events {
+                if event.version != entry.version.next() {
+                    let what = format!("version {} is missing before version {}", entry.version.next(), event.version);
+                    return Err(StoreError::Corrupt { at: stream.to_string(), what });
+                }
+                let decoded = decode_with(upcasters, &event.event_type, event.schema, &event.payload)
+                    .map_err(|error| unreadable(event, &error))?;
+                entry.apply(&decoded).map_err(|what| StoreError::Corrupt { at: place(event), what })?;
+                entry.follow(event);
+            }
+            if events.len() < CHUNK as usize {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// The events that `intent` leads to now; none if it was done before.
+    pub(super) fn decide(&self, intent: Intent) -> Result<Vec<Event>, SubmitError> {
+        let refused = |rejection: Rejection| SubmitError::Rejected(rejection);
+        match (&self.state, intent) {
+            (State::Account(state), Intent::Account(command)) => {
+                let events = account::decide(state, command).map_err(refused)?;
+                Ok(events.into_iter().map(Event::Account).collect())
+            }
+            (State::Transfer(state), Intent::Transfer(command)) => {
+                let events = transfer::decide(state, command).map_err(refused)?;
+                Ok(events.into_iter().map(Event::Transfer).collect())
+            }
+            (State::Facts, Intent::Record(event @ (Event::Session(_) | Event::Projection(_)))) => Ok(vec![event]),
+            (State::Account(_) | State::Transfer(_) | State::Facts, intent) => {
+                Err(SubmitError::Internal(format!("this kind of stream does not take {intent:?}")))
+            }
+        }
+    }
+
+    /// Takes the event into the state. Moves the state, since it can be large.
+    pub(super) fn apply(&mut self, event: &Event) -> Result<(), String> {
+        match (&mut self.state, event) {
+            (State::Account(state), Event::Account(event)) => *state = account::evolve(std::mem::take(state), event),
+            (State::Transfer(state), Event::Transfer(event)) => *state = transfer::evolve(std::mem::take(state), event),
+            (State::Facts, Event::Session(_) | Event::Projection(_)) => {}
+            (State::Account(_) | State::Transfer(_) | State::Facts, event) => {
+                return Err(format!("an event of another kind of stream: {event:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the end of the stream to `event`.
+    pub(super) fn follow(&mut self, event: &Envelope) {
+        (self.version, self.hash, self.position) = (event.version, event.hash, event.position);
+    }
+
+    fn weight(&self) -> usize {
+        1 + match &self.state {
+            State::Account(state) => state.outgoing.len() + state.incoming.len() + state.reversed.len(),
+            State::Transfer(_) | State::Facts => 0,
+        }
+    }
+}
+
+/// Streams in memory, the longest unused first to go.
+pub(super) struct Cache {
+    entries: LruCache<StreamId, (Entry, usize)>,
+    weight: usize,
+    limit: usize,
+}
+
+impl Cache {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { entries: LruCache::unbounded(), weight: 0, limit }
+    }
+
+    /// Works on one stream, if it is here.
+    pub(super) fn with<R>(&mut self, stream: StreamId, work: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let (entry, weight) = self.entries.get_mut(&stream)?;
+        let result = work(entry);
+        let now = entry.weight();
+        self.weight = self.weight - *weight + now;
+        *weight = now;
+        Some(result)
+    }
+
+    pub(super) fn put(&mut self, stream: StreamId, entry: Entry) {
+        let weight = entry.weight();
+        self.weight += weight;
+        if let Some((_, before)) = self.entries.put(stream, (entry, weight)) {
+            self.weight -= before;
+        }
+    }
+
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        if let Some((_, weight)) = self.entries.pop(&stream) {
+            self.weight -= weight;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.weight = 0;
+    }
+
+    /// Keeps to the limit. What is not committed yet stays: it cannot be read again; so does the last one used.
+    pub(super) fn trim(&mut self, committed: Position) {
+        while self.weight > self.limit && self.entries.len() > 1 {
+            match self.entries.peek_lru() {
+                Some((_, (entry, _))) if entry.position <= committed => {}
+                Some(_) | None => return,
+            }
+            if let Some((_, (_, weight))) = self.entries.pop_lru() {
+                self.weight -= weight;
+            }
+        }
+    }
+}
+
+/// W6: an event that cannot be read stops whoever reads it.
+pub(super) fn unreadable(event: &Envelope, error: &DecodeError) -> StoreError {
+    StoreError::Corrupt { at: place(event), what: error.to_string() }
+}
+
+fn place(event: &Envelope) -> String {
+    format!("position {} ({} version {})", event.position, event.stream, event.version)
+}

@@ -1,0 +1,463 @@
+//! The writer's task: takes commands as they come, decides them while the commit before is in flight, and sends all
+//! that has gathered as the next commit.
+//!
+//! What is decided ahead of a commit is told to no one before that commit has succeeded. If it fails, the streams that
+//! were touched are forgotten and whatever rested on it is decided again.
+//!
+//! A command is in one place at a time: in the backlog, waiting for its stream to be read, being looked up, or in a
+//! batch. While it is anywhere here, another with the same id waits behind it (`in_hand`).
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use app::{
+    domain::{CommandId, EventId},
+    wire::{Envelope, Receipt, StreamId},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Clock, RETRY_AFTER, Submission, SubmitError, WriterSettings,
+    entry::{Cache, Entry},
+    events::{is_of, receipt, seal},
+};
+use crate::write::store::{EventStore, Head, StoreError};
+
+/// Tries of one command that other writers, or events that come and go, may spoil.
+const TRIES: u8 = 16;
+/// After a duplicate, this many batches of commands are looked up before they are decided: duplicates come in crowds.
+const WARY_BATCHES: usize = 4;
+/// How often a commit of unknown outcome is looked up while the store does not answer, and the first pause between.
+const LOOKUPS: u32 = 6;
+const LOOKUP_PAUSE: Duration = Duration::from_millis(20);
+
+type Answer = Result<Receipt, SubmitError>;
+
+/// A command in hand.
+pub(super) struct Job {
+    submission: Submission,
+    reply: oneshot::Sender<Answer>,
+    /// Held until the answer is given: bounds all that is in hand.
+    _place: OwnedSemaphorePermit,
+    /// Others with its id wait behind it.
+    leads: bool,
+    /// Its id was not in the log.
+    looked_up: bool,
+    /// It was in a commit of unknown outcome.
+    sent: bool,
+    tries: u8,
+}
+
+impl Job {
+    pub(super) fn new(submission: Submission, reply: oneshot::Sender<Answer>, place: OwnedSemaphorePermit) -> Self {
+        Self { submission, reply, _place: place, leads: false, looked_up: false, sent: false, tries: 0 }
+    }
+}
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Envelope>,
+    /// Commands whose events these are.
+    stored: Vec<(Job, Receipt)>,
+    /// Answers without events that rest on events not committed yet.
+    riders: Vec<(Job, Answer)>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.stored.is_empty() && self.riders.is_empty()
+    }
+
+    fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.events.iter().map(|event| event.stream)
+    }
+
+    fn into_jobs(self) -> impl Iterator<Item = Job> {
+        self.stored.into_iter().map(|(job, _)| job).chain(self.riders.into_iter().map(|(job, _)| job))
+    }
+}
+
+/// Work that was under way beside the loop.
+enum Done {
+    Loaded { stream: StreamId, epoch: u64, result: Result<Entry, StoreError> },
+    LookedUp { jobs: Vec<Job>, result: Result<Vec<Envelope>, StoreError> },
+    Appended { batch: Batch, head: Head, result: Result<(), StoreError> },
+}
+
+pub(super) struct Loop {
+    store: Arc<dyn EventStore>,
+    clock: Arc<dyn Clock>,
+    settings: WriterSettings,
+    heads: watch::Sender<Head>,
+    /// Where the log ends; `None` when it has to be read from the store.
+    committed: Option<Head>,
+    /// Where it will end once all that is decided is committed.
+    tip: Head,
+    cache: Cache,
+    /// Counts how often the cache was dropped: what was being read before that is read again.
+    epoch: u64,
+    /// Commands by id, each with those that wait behind it.
+    in_hand: HashMap<CommandId, Vec<Job>>,
+    backlog: VecDeque<Job>,
+    /// Commands that wait for their stream to be read.
+    loading: HashMap<StreamId, Vec<Job>>,
+    /// Commands that may be in the log already.
+    suspects: Vec<Job>,
+    looking_up: bool,
+    /// So many commands are looked up before they are decided.
+    wary: usize,
+    /// What gathers for the next commit.
+    pending: Batch,
+    committing: bool,
+    tasks: JoinSet<Done>,
+}
+
+impl Loop {
+    pub(super) fn new(
+        store: Arc<dyn EventStore>,
+        clock: Arc<dyn Clock>,
+        settings: WriterSettings,
+        heads: watch::Sender<Head>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            heads,
+            committed: None,
+            tip: Head::EMPTY,
+            cache: Cache::new(settings.cache),
+            epoch: 0,
+            in_hand: HashMap::new(),
+            backlog: VecDeque::new(),
+            loading: HashMap::new(),
+            suspects: Vec::new(),
+            looking_up: false,
+            wary: 0,
+            pending: Batch::default(),
+            committing: false,
+            tasks: JoinSet::new(),
+            settings,
+        }
+    }
+
+    /// Runs until `stop` and until everything that was taken is answered.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>, stop: CancellationToken) {
+        if let Err(error) = self.read_head().await {
+            tracing::warn!(%error, "the end of the log could not be read yet");
+        }
+        let (mut open, mut taken) = (true, Vec::new());
+        loop {
+            self.place_backlog().await;
+            self.start_lookup();
+            let room = self.settings.batch.max(1).saturating_sub(self.pending.stored.len());
+            if !self.committing && !self.pending.is_empty() && (room == 0 || queue.is_empty()) {
+                self.start_commit();
+                continue;
+            }
+            if !open && self.tasks.is_empty() && self.backlog.is_empty() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
+                    Ok(done) => self.settle(done),
+                    // A bug: whoever waits learns it from the reply that never comes, the owner from this task's end.
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                },
+                count = queue.recv_many(&mut taken, room.max(1)), if open && room > 0 => {
+                    open = count > 0;
+                    self.backlog.extend(taken.drain(..));
+                }
+                () = stop.cancelled(), if !queue.is_closed() => queue.close(),
+            }
+        }
+    }
+
+    /// Takes up what waits, as far as the next batch has room.
+    async fn place_backlog(&mut self) {
+        while self.pending.stored.len() < self.settings.batch.max(1) {
+            let Some(job) = self.backlog.pop_front() else { return };
+            if self.committed.is_none()
+                && let Err(error) = self.read_head().await
+            {
+                let waiting = std::mem::take(&mut self.backlog);
+                for job in std::iter::once(job).chain(waiting) {
+                    self.resolve(job, Err(error.clone().into()));
+                }
+                return;
+            }
+            self.place(job);
+        }
+    }
+
+    async fn read_head(&mut self) -> Result<(), StoreError> {
+        let head = self.store.head().await?;
+        self.committed = Some(head);
+        self.tip = head;
+        self.heads.send_replace(head);
+        Ok(())
+    }
+
+    fn place(&mut self, mut job: Job) {
+        if !job.leads {
+            if let Some(followers) = self.in_hand.get_mut(&job.submission.command_id) {
+                followers.push(job);
+                return;
+            }
+            self.in_hand.insert(job.submission.command_id, Vec::new());
+            job.leads = true;
+        }
+        if self.wary > 0 && !job.looked_up {
+            self.wary -= 1;
+            self.suspects.push(job);
+            return;
+        }
+        self.decide(job);
+    }
+
+    fn decide(&mut self, job: Job) {
+        let submission = &job.submission;
+        let (stream, now) = (submission.stream, self.clock.now_micros());
+        let committed = self.committed.map(|head| head.position).unwrap_or_default();
+        let tip = &mut self.tip;
+        let decided = self.cache.with(stream, |entry| {
+            let settled = entry.position <= committed;
+            if let Some(expected) = submission.expected
+                && expected != entry.version
+            {
+                return (settled, Err(SubmitError::VersionMismatch { expected, actual: entry.version }), vec![]);
+            }
+            let sealed = entry.decide(submission.intent.clone()).and_then(|events| {
+                if events.is_empty() { Ok(vec![]) } else { seal(submission, &events, now, entry, tip) }
+            });
+            let answer = sealed.as_ref().map_err(Clone::clone).map(|events| Receipt {
+                version: entry.version,
+                position: entry.position,
+                ..receipt(submission.command_id, stream, events, false)
+            });
+            (settled, answer, sealed.unwrap_or_default())
+        });
+        let Some((settled, answer, events)) = decided else {
+            let waiting = self.loading.entry(stream).or_default();
+            waiting.push(job);
+            if waiting.len() == 1 {
+                self.load(stream);
+            }
+            return;
+        };
+        match answer {
+            Ok(receipt) if !events.is_empty() => {
+                self.pending.events.extend(events);
+                self.pending.stored.push((job, receipt));
+            }
+            // Nothing to store: perhaps because it is stored already.
+            Ok(_) | Err(_) if !job.looked_up => self.suspects.push(job),
+            Ok(_) | Err(_) if !settled => self.pending.riders.push((job, answer)),
+            Ok(_) | Err(_) => self.resolve(job, answer),
+        }
+    }
+
+    fn load(&mut self, stream: StreamId) {
+        let (store, upcasters, epoch) = (self.store.clone(), self.settings.upcasters, self.epoch);
+        self.tasks.spawn(async move {
+            let result = Entry::load(&*store, stream, upcasters).await;
+            Done::Loaded { stream, epoch, result }
+        });
+    }
+
+    fn start_lookup(&mut self) {
+        if self.looking_up || self.suspects.is_empty() {
+            return;
+        }
+        self.looking_up = true;
+        let (store, jobs) = (self.store.clone(), std::mem::take(&mut self.suspects));
+        self.tasks.spawn(async move {
+            let ids: Vec<CommandId> = jobs.iter().map(|job| job.submission.command_id).collect();
+            let mut tries = if jobs.iter().any(|job| job.sent) { LOOKUPS } else { 1 };
+            let mut pause = LOOKUP_PAUSE;
+            loop {
+                let result = store.find_commands(&ids).await;
+                tries -= 1;
+                if tries == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
+                    return Done::LookedUp { jobs, result };
+                }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        });
+    }
+
+    fn start_commit(&mut self) {
+        let (batch, head) = (std::mem::take(&mut self.pending), self.tip);
+        let Some(committed) = self.committed else {
+            // The log's end is unknown, so nothing can have been decided.
+            self.backlog.extend(batch.into_jobs());
+            return;
+        };
+        if batch.events.is_empty() {
+            self.answer(batch);
+            return;
+        }
+        self.committing = true;
+        let store = self.store.clone();
+        self.tasks.spawn(async move {
+            let result = store.append(committed.position, &batch.events, &head).await;
+            Done::Appended { batch, head, result }
+        });
+    }
+
+    fn settle(&mut self, done: Done) {
+        match done {
+            Done::Loaded { stream, epoch, result } => {
+                let waiting = self.loading.remove(&stream).unwrap_or_default();
+                match result {
+                    // Read before the log's end was: it may lack events. Again, behind the new end.
+                    Ok(_) | Err(_) if epoch != self.epoch => self.backlog.extend(waiting),
+                    Ok(entry) => {
+                        self.cache.put(stream, entry);
+                        self.trim();
+                        self.backlog.extend(waiting);
+                    }
+                    Err(error) => waiting.into_iter().for_each(|job| self.resolve(job, Err(error.clone().into()))),
+                }
+            }
+            Done::LookedUp { jobs, result } => {
+                self.looking_up = false;
+                self.looked_up(jobs, result);
+            }
+            Done::Appended { batch, head, result } => {
+                self.committing = false;
+                match result {
+                    Ok(()) => {
+                        self.committed = Some(head);
+                        self.heads.send_replace(head);
+                        self.answer(batch);
+                        self.trim();
+                    }
+                    Err(error) => self.recover(batch, error),
+                }
+            }
+        }
+    }
+
+    /// The batch was not committed, or nobody knows: what was decided on it, and after it, is void.
+    fn recover(&mut self, batch: Batch, error: StoreError) {
+        tracing::debug!(%error, commands = batch.stored.len(), "a batch was not committed as it was");
+        let after = std::mem::take(&mut self.pending);
+        if let (StoreError::AlreadyStored, Some(committed)) = (&error, self.committed) {
+            self.tip = committed;
+            batch.streams().chain(after.streams()).for_each(|stream| self.cache.forget(stream));
+        } else {
+            self.committed = None;
+            self.epoch += 1;
+            self.cache.clear();
+        }
+        self.backlog.extend(batch.riders.into_iter().map(|(job, _)| job));
+        for (mut job, _) in batch.stored {
+            job.tries += 1;
+            match &error {
+                StoreError::HeadMoved | StoreError::AlreadyStored if job.tries > TRIES => {
+                    self.resolve(job, Err(SubmitError::Busy { retry_after: RETRY_AFTER }));
+                }
+                StoreError::HeadMoved => self.backlog.push_back(job),
+                StoreError::AlreadyStored => {
+                    self.wary = WARY_BATCHES * self.settings.batch;
+                    self.suspects.push(job);
+                }
+                StoreError::OutcomeUnknown(_) => {
+                    job.sent = true;
+                    self.suspects.push(job);
+                }
+                StoreError::Unavailable(_) | StoreError::FencedOff | StoreError::Corrupt { .. } => {
+                    self.resolve(job, Err(error.clone().into()));
+                }
+            }
+        }
+        self.backlog.extend(after.into_jobs());
+    }
+
+    fn looked_up(&mut self, jobs: Vec<Job>, result: Result<Vec<Envelope>, StoreError>) {
+        let found = match result {
+            Ok(found) => found,
+            Err(error) => {
+                for job in jobs {
+                    let error = match &error {
+                        StoreError::Unavailable(source) if job.sent => StoreError::OutcomeUnknown(source.clone()),
+                        other => other.clone(),
+                    };
+                    self.resolve(job, Err(error.into()));
+                }
+                return;
+            }
+        };
+        if !found.is_empty() {
+            self.wary = WARY_BATCHES * self.settings.batch;
+        }
+        let found: HashMap<EventId, Envelope> = found.into_iter().map(|event| (event.event_id, event)).collect();
+        for mut job in jobs {
+            let submission = &job.submission;
+            let id = |index| EventId::derive(submission.command_id, index);
+            let events: Vec<&Envelope> = (0..).map_while(|index| found.get(&id(index))).collect();
+            let Some(first) = events.first() else {
+                (job.looked_up, job.sent) = (true, false);
+                self.backlog.push_back(job);
+                continue;
+            };
+            let answer = match is_of(first, submission) {
+                Ok(true) => Ok(receipt(submission.command_id, submission.stream, events, !job.sent)),
+                Ok(false) => Err(SubmitError::IdReused),
+                Err(error) => Err(error.into()),
+            };
+            self.resolve(job, answer);
+        }
+    }
+
+    /// Answers everyone in a batch whose commit has succeeded.
+    fn answer(&mut self, batch: Batch) {
+        for (job, receipt) in batch.stored {
+            self.resolve(job, Ok(receipt));
+        }
+        for (job, answer) in batch.riders {
+            self.resolve(job, answer);
+        }
+    }
+
+    /// Answers a command, and with the same result those behind it that are the same command.
+    fn resolve(&mut self, job: Job, answer: Answer) {
+        let followers =
+            if job.leads { self.in_hand.remove(&job.submission.command_id).unwrap_or_default() } else { vec![] };
+        for follower in followers {
+            let (first, second) = (&job.submission, &follower.submission);
+            match &answer {
+                Ok(receipt) if (first.digest, first.actor) == (second.digest, second.actor) => {
+                    let repeated = !receipt.events.is_empty();
+                    give(follower, Ok(Receipt { repeated, ..receipt.clone() }));
+                }
+                Ok(receipt) if !receipt.events.is_empty() => give(follower, Err(SubmitError::IdReused)),
+                // A refusal, or a command with nothing to do, is not remembered: the next one speaks for itself.
+                Ok(_) | Err(_) => self.backlog.push_back(follower),
+            }
+        }
+        give(job, answer);
+    }
+
+    fn trim(&mut self) {
+        if let Some(committed) = self.committed {
+            self.cache.trim(committed.position);
+        }
+    }
+}
+
+fn give(job: Job, answer: Answer) {
+    if job.reply.send(answer).is_err() {
+        tracing::debug!("whoever sent the command did not wait for the answer");
+    }
+}

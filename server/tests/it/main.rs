@@ -1,0 +1,17 @@
+//! Integration tests of the server, in one binary so that it links once; a module for each topic.
+#![allow(clippy::unwrap_used)]
+
+mod feed;
+mod handler;
+mod history;
+mod identity;
+mod pages;
+mod process_manager;
+mod projections;
+mod queries;
+mod rebuild;
+mod store_contract;
+mod verify;
+mod write_side;
+mod write_support;
+mod writer;
