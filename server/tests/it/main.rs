@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod feed;
+mod handler;
 mod history;
+mod identity;
 mod pages;
+mod process_manager;
 mod projections;
 mod queries;
 mod rebuild;
 mod store_contract;
 mod verify;
+mod write_side;
 mod write_support;
 mod writer;

@@ -102,10 +102,10 @@ async fn a_customer_sees_their_own_accounts_and_an_admin_all() {
     let all = AccountsFilter::default;
     assert_eq!(seen(&customer(1), all()).await, [1, 2]);
     assert_eq!(seen(&customer(2), all()).await, [3, 4]);
-    assert_eq!(seen(&customer(3), all()).await, []);
+    assert_eq!(seen(&customer(3), all()).await, [0; 0]);
     assert_eq!(seen(&admin(), all()).await, [1, 2, 3, 4]);
     assert_eq!(seen(&admin(), AccountsFilter { owner: Some(user(2)), ..all() }).await, [3, 4]);
-    assert_eq!(seen(&customer(1), AccountsFilter { owner: Some(user(2)), ..all() }).await, []);
+    assert_eq!(seen(&customer(1), AccountsFilter { owner: Some(user(2)), ..all() }).await, [0; 0]);
     assert_eq!(seen(&admin(), AccountsFilter { min_balance: Some(1), ..all() }).await, [1]);
     assert_eq!(seen(&admin(), AccountsFilter { max_balance: Some(0), ..all() }).await, [2, 3, 4]);
 }
@@ -233,7 +233,8 @@ async fn by_date_a_balance_beyond_64_bits_stays_at_their_end() {
     entry(-7, 7);
     let desk = Desk::over(&history).await;
     let filter = StatementFilter { by_date: true, ascending: true, ..StatementFilter::default() };
-    let balances: Vec<_> = desk.statement(&customer(1), 2, filter).await.items.iter().map(|row| row.balance).collect();
+    let balances: Vec<_> =
+        desk.statement(&customer(1), 2, filter).await.items.iter().map(|row| row.balance).collect();
     assert_eq!(balances, [i64::MAX, i64::MAX - 7, i64::MAX, i64::MAX - 7]);
 }
 
@@ -245,9 +246,8 @@ async fn the_account_page_shows_what_is_pending_on_either_side() {
     let desk = Desk::over(&history).await;
     let pending = async |history: &History, person, number| {
         desk.catches_up(history).await;
-        let page =
-            desk.queries.account_page(&customer(person), account(number), StatementFilter::default(), today, NOW);
-        let page = page.await.unwrap();
+        let (who, filter) = (customer(person), StatementFilter::default());
+        let page = desk.queries.account_page(&who, account(number), filter, today, NOW).await.unwrap();
         assert_eq!(page.position, history.head());
         page.value.pending.iter().map(|transfer| transfer.state).collect::<Vec<_>>()
     };
@@ -430,10 +430,7 @@ async fn a_customers_timeline_is_what_they_may_read_and_no_more() {
     let expected: Vec<_> = history.events.iter().rev().filter(|event| visible.contains(&event.stream)).collect();
     assert_eq!(events.len(), expected.len());
     for (shown, stored) in events.iter().zip(expected) {
-        assert_eq!(
-            (shown.position, shown.hash, shown.payload.as_bytes()),
-            (stored.position, stored.hash, &*stored.payload)
-        );
+        assert_eq!((shown.position, shown.hash, shown.payload.as_bytes()), (stored.position, stored.hash, &*stored.payload));
         // The operator stays unknown; what one did oneself carries one's name.
         if shown.event_type == "account.overdraft_limit_changed" {
             assert_eq!((shown.actor, shown.actor_name.as_deref()), (Some(Actor::User(me)), Some("Person 2")));

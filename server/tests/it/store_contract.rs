@@ -308,7 +308,7 @@ async fn a_row_that_does_not_read_is_an_error_and_is_not_skipped() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_corrupt_and_one_that_is_locked_is_unavailable() {
+async fn a_file_that_is_no_database_is_corrupt_and_one_that_cannot_be_opened_is_unavailable() {
     let log = TempLog::new();
     std::fs::write(log.file(), "no database at all, but long enough to have a header of a hundred bytes.".repeat(3))
         .unwrap();

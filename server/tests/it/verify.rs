@@ -64,7 +64,8 @@ async fn w5_an_untouched_log_verifies_and_says_how_much() {
     let verified = verify(&*store, &[anchor], |at, of| told.push((at.0, of.0))).await.unwrap();
     assert_eq!((verified.events, verified.streams, verified.anchors, verified.unreadable), (10, 3, 1, 0));
     assert_eq!(told, [(10, 10)]);
-    let empty = TempLog::new().open().await;
+    let nothing = TempLog::new();
+    let empty = nothing.open().await;
     assert_eq!(check(&empty, &[]).await.unwrap().events, 0);
 }
 

@@ -183,6 +183,8 @@ pub enum Fault {
     UnknownStored,
     /// Not stored, and the answer is lost.
     UnknownLost,
+    /// Stored, the answer is lost, and the store does not answer any more.
+    UnknownStoredThenAway,
 }
 
 /// A store whose appends can be held back and can fail.
@@ -255,8 +257,9 @@ impl EventStore for Faulty {
             Some(Fault::HeadMoved) => Err(StoreError::HeadMoved),
             Some(Fault::Unavailable) => Err(StoreError::Unavailable(lost())),
             Some(Fault::UnknownLost) => Err(StoreError::OutcomeUnknown(lost())),
-            Some(Fault::UnknownStored) => {
+            Some(fault @ (Fault::UnknownStored | Fault::UnknownStoredThenAway)) => {
                 self.inner.append(expected, events, new_head).await?;
+                self.away(matches!(fault, Fault::UnknownStoredThenAway));
                 Err(StoreError::OutcomeUnknown(lost()))
             }
         }

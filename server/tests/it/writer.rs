@@ -453,27 +453,12 @@ async fn a_store_that_is_away_is_said_so_and_everything_works_when_it_is_back() 
 #[tokio::test]
 async fn a_commit_of_unknown_outcome_that_cannot_be_looked_up_is_answered_as_unknown() {
     let rig = Rig::with_account().await;
-    rig.store.script([Some(Fault::UnknownStored)]);
-    rig.store.hold();
-    let lost = rig.begin(deposit(3, 1, 10));
-    rig.store.appends(3).await;
-    let store = rig.store.clone();
-    // Away as soon as the append has been made.
-    tokio::spawn(async move {
-        store.release(1);
-        let mut position = Position(0);
-        while position < Position(3) {
-            position = store.head().await.unwrap().position;
-        }
-        store.away(true);
-    });
-    match lost.await.unwrap() {
-        Err(SubmitError::Unavailable(StoreError::OutcomeUnknown(_))) => {}
-        Ok(receipt) => assert_eq!(receipt.position, Position(3)),
-        other => panic!("{other:?}"),
-    }
+    rig.store.script([Some(Fault::UnknownStoredThenAway)]);
+    let error = rig.send(deposit(3, 1, 10)).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Unavailable(StoreError::OutcomeUnknown(_))), "{error:?}");
     rig.store.away(false);
-    assert_eq!(rig.send(deposit(3, 1, 10)).await.unwrap().position, Position(3));
+    let receipt = rig.send(deposit(3, 1, 10)).await.unwrap();
+    assert_eq!((receipt.position, receipt.repeated), (Position(3), true));
     assert_eq!(rig.balance(1).await, 110);
 }
 
