@@ -87,7 +87,8 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864");
         let mut writer = connect(&options).await?;
-        MIGRATIONS.run(&mut writer).await.map_err(|error| unavailable(error.into()))?;
+        // Not `run`: its future is not known to be `Send`.
+        MIGRATIONS.run_direct(None, &mut writer, false).await.map_err(|error| unavailable(error.into()))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
