@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     api::AppError,
-    domain::{AccountId, CommandId, Date, SessionId, TransferId, UserId},
+    domain::{AccountId, CommandId, Date, EventId, SessionId, TransferId, UserId},
     wire::{
         AccountPage, AccountView, Command, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Receipt, Seen,
         StatementRow, StreamId, TransferView, TrialBalance, Version,
@@ -113,6 +113,10 @@ pub struct StatementFilter {
 pub struct EventsFilter {
     pub event_type: Option<String>,
     pub stream: Option<StreamId>,
+    /// With `stream`: only events up to this version of it.
+    pub up_to: Option<Version>,
+    /// Only the event with this id.
+    pub event: Option<EventId>,
     /// Events of this command and of all that followed from it.
     pub correlation: Option<CommandId>,
     /// Only events whose words hold this text; ignores case.
@@ -212,4 +216,16 @@ pub struct Request {
     pub nonce: String,
     /// How to write the cookies of this server.
     pub cookies: crate::cookies::CookiePolicy,
+}
+
+/// Addresses of the files that every page links to, with the hash of their content in them. Provided as Leptos context.
+#[derive(Debug, Clone, Default)]
+pub struct Assets {
+    pub css: String,
+    /// The module that brings the islands to life.
+    pub loader: String,
+    /// What the loader loads: the browser's module, and its code.
+    pub js: String,
+    pub wasm: String,
+    pub favicon: String,
 }

@@ -140,3 +140,84 @@ impl<'a> Batch<'a> {
         self.stop = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use app::{
+        domain::{CommandId, UserId},
+        wire::{GENESIS, StreamId, Version},
+    };
+
+    use super::*;
+
+    fn read(positions: &[u64]) -> Read {
+        let stream = StreamId::from(UserId(uuid::Uuid::nil()));
+        let envelope = |position: &u64| Envelope {
+            position: Position(*position),
+            event_id: EventId::derive(CommandId(uuid::Uuid::from_u128(u128::from(*position))), 0),
+            stream,
+            version: Version(*position),
+            event_type: if *position == 13 { "account.unheard_of" } else { "account.account_closed" }.to_owned(),
+            schema: 1,
+            payload: b"{}".to_vec(),
+            metadata: vec![],
+            recorded_at: 0,
+            hash: GENESIS,
+        };
+        decode_all(positions.iter().map(envelope).collect())
+    }
+
+    fn positions(batch: &Batch<'_>) -> Vec<u64> {
+        batch.events.iter().map(|decoded| decoded.envelope.position.0).collect()
+    }
+
+    fn skipping(position: u64) -> Skips {
+        let event_id = EventId::derive(CommandId(uuid::Uuid::from_u128(u128::from(position))), 0);
+        Skips(HashMap::from([(("accounts".to_owned(), Position(position)), event_id)]))
+    }
+
+    #[test]
+    fn r1_what_the_checkpoint_covers_is_dropped_and_the_next_is_applied() {
+        let read = read(&[3, 4, 5, 5, 4, 6]);
+        let batch = Batch::of("accounts", &read, Position(4), Position(100), &Skips::default());
+        assert_eq!((positions(&batch), batch.end, &batch.stop), (vec![5, 6], Position(6), &None));
+        let none = Batch::of("accounts", &read, Position(6), Position(100), &Skips::default());
+        assert!(none.is_empty() && none.events.is_empty());
+    }
+
+    #[test]
+    fn r1_a_hole_ends_the_batch_and_is_named() {
+        let read = read(&[5, 6, 8, 9]);
+        let batch = Batch::of("accounts", &read, Position(4), Position(100), &Skips::default());
+        assert_eq!((positions(&batch), batch.end), (vec![5, 6], Position(6)));
+        assert_eq!(batch.stop, Some(Stop::Hole { position: Position(7) }));
+        let batch = Batch::of("accounts", &read, Position(6), Position(100), &Skips::default());
+        assert!(batch.is_empty());
+        assert_eq!(batch.stop, Some(Stop::Hole { position: Position(7) }));
+    }
+
+    #[test]
+    fn r2_what_does_not_decode_ends_the_batch_unless_it_is_skipped() {
+        let read = read(&[11, 12, 13, 14]);
+        let batch = Batch::of("accounts", &read, Position(10), Position(100), &Skips::default());
+        assert_eq!((positions(&batch), batch.end), (vec![11, 12], Position(12)));
+        assert!(matches!(batch.stop, Some(Stop::Bad { position: Position(13), .. })));
+        let batch = Batch::of("accounts", &read, Position(10), Position(100), &skipping(13));
+        assert_eq!((positions(&batch), batch.end), (vec![11, 12, 14], Position(14)));
+        // A skip of another projection is none.
+        assert_eq!(Batch::of("timeline", &read, Position(10), Position(100), &skipping(13)).end, Position(12));
+    }
+
+    #[test]
+    fn a_batch_reaches_no_further_than_it_is_told_and_is_cut_where_it_must() {
+        let read = read(&[1, 2, 3, 4, 5]);
+        let mut batch = Batch::of("accounts", &read, Position(0), Position(4), &Skips::default());
+        assert_eq!(batch.end, Position(4));
+        batch.halve();
+        assert_eq!((positions(&batch), batch.end), (vec![1, 2], Position(2)));
+        batch.cut_before(Position(2), "bad".to_owned());
+        assert_eq!((positions(&batch), batch.end), (vec![1], Position(1)));
+        batch.cut_before(Position(1), "bad".to_owned());
+        assert!(batch.is_empty());
+    }
+}

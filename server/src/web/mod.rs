@@ -9,6 +9,7 @@ pub mod health;
 pub mod listen;
 pub mod network;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod request;
 pub mod rest;

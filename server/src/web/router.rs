@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{AppState, Problem, assets, docs, health, openapi, rest, security};
+use super::{AppState, Problem, assets, docs, health, openapi, pages, rest, security};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
@@ -24,6 +24,7 @@ pub fn router(state: AppState) -> Router {
     }
     router
         .merge(assets::assets())
+        .merge(pages::pages())
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), security::edge))
         .with_state(state)

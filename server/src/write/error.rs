@@ -4,7 +4,7 @@ use std::error::Error;
 
 use app::api::AppError;
 
-use super::writer::SubmitError;
+use super::writer::{MAX_EVENT_BYTES, SubmitError};
 
 /// Seconds after which to come back when the store does not answer.
 const RETRY_AFTER: u32 = 1;
@@ -15,8 +15,16 @@ pub fn to_app(error: SubmitError) -> AppError {
         SubmitError::Rejected(rejection) => AppError::Rejected { rejection },
         SubmitError::IdReused => AppError::IdReused,
         SubmitError::VersionMismatch { expected, actual } => AppError::VersionMismatch { expected, actual },
-        SubmitError::Busy { retry_after } => AppError::Unavailable { retry_after },
-        error @ SubmitError::Unavailable(_) => unavailable(&error),
+        SubmitError::Busy { retry_after } => {
+            let retry_after = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
+            AppError::Unavailable { retry_after }
+        }
+        // A lost answer to a commit, too: the same command id can be sent again, and tells whether it was done.
+        SubmitError::Unavailable(error) => unavailable(&error),
+        SubmitError::TooLarge { bytes } => {
+            AppError::invalid("command", format!("the event would be {bytes} bytes, more than {MAX_EVENT_BYTES}"))
+        }
+        error @ (SubmitError::Corrupt(_) | SubmitError::Internal(_)) => internal(&error),
     }
 }
 

@@ -19,14 +19,14 @@ use app::{
         transfer::TransferCommand,
     },
     ports::{CommandPort, Viewer},
-    wire::{Actor, Command, Event, Hash, OpenAccount, Receipt, RequestTransfer, StreamId, Version, decode},
+    wire::{Actor, Command, Event, Hash, OpenAccount, Receipt, RequestTransfer, StreamId, Version},
 };
 use async_trait::async_trait;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    error::{internal, to_app, unavailable},
+    error::{internal, to_app},
     writer::{Clock, Intent, Submission, Writer},
 };
 
@@ -57,7 +57,7 @@ impl From<&Viewer> for Sender {
 
 /// The command side's front door.
 pub struct Handler {
-    writer: Arc<Writer>,
+    writer: Writer,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,7 +75,7 @@ impl CommandPort for Handler {
 }
 
 impl Handler {
-    pub fn new(writer: Arc<Writer>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(writer: Writer, clock: Arc<dyn Clock>) -> Self {
         Self { writer, clock }
     }
 
@@ -220,10 +220,9 @@ impl Handler {
 
     /// What the stream of `account` says of `event`: see [`AccountCommand::ReverseEntry`].
     async fn entry(&self, account: AccountId, event: EventId) -> Result<Option<Option<Entry>>, AppError> {
-        let stored = self.writer.find_event(event).await.map_err(|error| unavailable(&error))?;
+        let stored = self.writer.find_event(event).await.map_err(to_app)?;
         let Some(stored) = stored.filter(|stored| stored.stream == account.into()) else { return Ok(None) };
-        let event = decode(&stored.event_type, stored.schema, &stored.payload).map_err(|error| internal(&error))?;
-        let (direction, amount) = match event {
+        let (direction, amount) = match self.writer.decode(&stored).map_err(to_app)? {
             Event::Account(AccountEvent::MoneyDeposited { amount, .. }) => (Direction::In, amount),
             Event::Account(AccountEvent::MoneyWithdrawn { amount, .. }) => (Direction::Out, amount),
             Event::Account(_) | Event::Transfer(_) | Event::Session(_) | Event::Projection(_) => return Ok(Some(None)),

@@ -12,7 +12,7 @@ use app::{
         AccountId, CommandId, TransferId, derive_uuid,
         transfer::{Step, after_account_event, after_transfer_event},
     },
-    wire::{Actor, DecodeError, Envelope, Event, Metadata, Position, StreamId, decode},
+    wire::{Actor, Envelope, Event, Metadata, Position, StreamId},
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::{sync::watch, time::Instant};
@@ -20,10 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     handler::digest,
-    store::{EventStore, StoreError},
+    store::{EventStore, Head, StoreError},
     writer::{Intent, Submission, SubmitError, Writer},
 };
-use crate::bus::LogHead;
 
 /// Its name among the checkpoints.
 pub const NAME: &str = "process_manager";
@@ -50,14 +49,12 @@ pub enum ProcessStatus {
 /// Why it parks.
 #[derive(Debug, thiserror::Error)]
 enum ParkReason {
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
     #[error("the metadata does not read: {0}")]
     Metadata(#[source] serde_json::Error),
     #[error("the command could not be written as JSON: {0}")]
     Digest(#[source] serde_json::Error),
     #[error("the event store does not go on by itself: {0}")]
-    Store(#[source] StoreError),
+    Store(#[source] SubmitError),
     #[error("step {step} of transfer {transfer} was refused: {error}")]
     Refused { step: &'static str, transfer: TransferId, error: SubmitError },
 }
@@ -72,14 +69,14 @@ struct NextStep {
 
 pub struct ProcessManager {
     store: Arc<dyn EventStore>,
-    writer: Arc<Writer>,
-    head: watch::Receiver<Option<LogHead>>,
+    writer: Writer,
+    head: watch::Receiver<Head>,
     status: watch::Sender<ProcessStatus>,
 }
 
 impl ProcessManager {
     /// `head`: changes when something was appended.
-    pub fn new(store: Arc<dyn EventStore>, writer: Arc<Writer>, head: watch::Receiver<Option<LogHead>>) -> Self {
+    pub fn new(store: Arc<dyn EventStore>, writer: Writer, head: watch::Receiver<Head>) -> Self {
         Self { store, writer, head, status: watch::Sender::new(ProcessStatus::Running(Position(0))) }
     }
 
@@ -155,7 +152,7 @@ impl ProcessManager {
         let mut steps = Vec::new();
         let mut failures = Vec::new();
         for event in events {
-            match next_step(event) {
+            match self.next_step(event) {
                 Ok(next) => steps.extend(next),
                 Err(unreadable) => {
                     failures.push(unreadable);
@@ -173,6 +170,23 @@ impl ProcessManager {
             failures.extend(taken.err());
         }
         failures.into_iter().min_by_key(|(position, _)| *position).map_or(Ok(()), Err)
+    }
+
+    /// What follows from `event`, if anything.
+    fn next_step(&self, event: Envelope) -> Result<Option<NextStep>, (Position, ParkReason)> {
+        let at = event.position;
+        let decoded = self.writer.decode(&event).map_err(|error| (at, ParkReason::Store(error)))?;
+        let next = match &decoded {
+            Event::Account(decoded) => after_account_event(AccountId(event.stream.id), decoded),
+            Event::Transfer(decoded) => {
+                let transfer = TransferId(event.stream.id);
+                after_transfer_event(transfer, decoded).map(|step| (transfer, step))
+            }
+            Event::Session(_) | Event::Projection(_) => None,
+        };
+        let Some((transfer, step)) = next else { return Ok(None) };
+        let causation = serde_json::from_slice(&event.metadata).map_err(|error| (at, ParkReason::Metadata(error)))?;
+        Ok(Some(NextStep { transfer, step, causation, event }))
     }
 
     /// Sends one step until it is stored.
@@ -203,14 +217,12 @@ impl ProcessManager {
                 // Someone sent a command of their own under the id that was to be this step's. They must not be able
                 // to hold up a transfer by that: the next id is as good, since the account takes each step once.
                 Err(SubmitError::IdReused) => attempt += 1,
-                Err(SubmitError::Unavailable(error)) if !may_pass(&error) => return Err(ParkReason::Store(error)),
-                Err(SubmitError::Busy { .. } | SubmitError::Unavailable(_)) => {
+                Err(error) if may_pass(&error) => {
+                    tracing::debug!(%error, %transfer, name, "the process manager waits for the writer");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(WAITS.1);
                 }
-                Err(error @ (SubmitError::Rejected(_) | SubmitError::VersionMismatch { .. })) => {
-                    return Err(ParkReason::Refused { step: name, transfer, error });
-                }
+                Err(error) => return Err(ParkReason::Refused { step: name, transfer, error }),
             }
         }
     }
@@ -221,42 +233,35 @@ pub fn step_command_id(transfer: TransferId, step: &str, attempt: u64) -> Comman
     CommandId(derive_uuid("transfer_step", &[transfer.0.as_bytes(), step.as_bytes(), &attempt.to_be_bytes()]))
 }
 
-fn next_step(event: Envelope) -> Result<Option<NextStep>, (Position, ParkReason)> {
-    let at = event.position;
-    let decoded = decode(&event.event_type, event.schema, &event.payload).map_err(|error| (at, error.into()))?;
-    let next = match &decoded {
-        Event::Account(decoded) => after_account_event(AccountId(event.stream.id), decoded),
-        Event::Transfer(decoded) => {
-            let transfer = TransferId(event.stream.id);
-            after_transfer_event(transfer, decoded).map(|step| (transfer, step))
-        }
-        Event::Session(_) | Event::Projection(_) => None,
-    };
-    let Some((transfer, step)) = next else { return Ok(None) };
-    let causation = serde_json::from_slice(&event.metadata).map_err(|error| (at, ParkReason::Metadata(error)))?;
-    Ok(Some(NextStep { transfer, step, causation, event }))
-}
-
 /// Tries for as long as it takes, unless waiting cannot help.
 async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(work: impl Fn() -> F) -> Result<T, ParkReason> {
     let mut wait = WAITS.0;
     loop {
         match work().await {
             Ok(value) => return Ok(value),
-            Err(error) if !may_pass(&error) => return Err(ParkReason::Store(error)),
-            Err(error) => tracing::warn!(%error, "the process manager waits for the event store"),
+            Err(error) => {
+                let error = SubmitError::from(error);
+                if !may_pass(&error) {
+                    return Err(ParkReason::Store(error));
+                }
+                tracing::warn!(%error, "the process manager waits for the event store");
+            }
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(WAITS.1);
     }
 }
 
-fn may_pass(error: &StoreError) -> bool {
+/// Whether trying again can help.
+fn may_pass(error: &SubmitError) -> bool {
     match error {
-        StoreError::HeadMoved
-        | StoreError::AlreadyStored
-        | StoreError::Unavailable(_)
-        | StoreError::OutcomeUnknown(_) => true,
-        StoreError::FencedOff | StoreError::Corrupt { .. } => false,
+        SubmitError::Unavailable(StoreError::FencedOff) => false,
+        SubmitError::Busy { .. } | SubmitError::Unavailable(_) => true,
+        SubmitError::Rejected(_)
+        | SubmitError::IdReused
+        | SubmitError::VersionMismatch { .. }
+        | SubmitError::TooLarge { .. }
+        | SubmitError::Corrupt(_)
+        | SubmitError::Internal(_) => false,
     }
 }

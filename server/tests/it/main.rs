@@ -3,5 +3,19 @@
 
 mod api;
 mod cli;
+mod feed;
+mod handler;
 mod helpers;
+mod history;
+mod identity;
+mod pages;
+mod process_manager;
+mod projections;
+mod queries;
+mod rebuild;
 mod security;
+mod store_contract;
+mod verify;
+mod write_side;
+mod write_support;
+mod writer;

@@ -29,7 +29,7 @@ pub(super) async fn list(
     causation(&mut sql, viewer);
     sql.push(
         " AS cause
-         FROM timeline t JOIN feed f ON f.position = t.position LEFT JOIN people p ON t.actor = 'user-' || p.id
+         FROM timeline t JOIN feed f ON f.position = t.position LEFT JOIN people p ON p.id = substr(t.actor, 6)
          WHERE t.position IN (",
     );
     // Which events, from narrow rows first: whole ones only of those that are shown.
@@ -81,8 +81,17 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
             sql.push_bind(stream.to_string());
         }
     }
+    if let (Some(stream), Some(version)) = (filter.stream, filter.up_to) {
+        condition(sql, "t.position <= (SELECT max(position) FROM feed WHERE stream = ");
+        sql.push_bind(stream.to_string()).push(" AND version <= ").push_bind(version.as_i64()).push(")");
+    }
+    if let Some(event) = filter.event {
+        condition(sql, "t.position = (SELECT position FROM feed WHERE event_id = ");
+        sql.push_bind(event.to_string()).push(")");
+    }
     if let Some(event_type) = &filter.event_type {
-        condition(sql, "t.event_type = ");
+        // Behind a plus no index on types is used: among one's own streams that would be a walk through everyone's.
+        condition(sql, if viewer.is_admin() { "t.event_type = " } else { "+t.event_type = " });
         sql.push_bind(event_type.clone());
     }
     if let Some(correlation) = filter.correlation {

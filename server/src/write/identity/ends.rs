@@ -9,7 +9,7 @@ use app::{
     api::AppError,
     domain::{CommandId, derive_uuid, session::SessionEvent},
     ports::Viewer,
-    wire::{Actor, Event, Position, Receipt, StreamId, decode},
+    wire::{Actor, Event, Position, Receipt, StreamId},
 };
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
         error::{internal, to_app, unavailable},
         handler::digest,
         store::{EventStore, StoreError},
-        writer::{Intent, Submission, Writer},
+        writer::{Intent, Submission, SubmitError, Writer},
     },
 };
 
@@ -33,7 +33,7 @@ const WAITS: (u64, u64) = (50, 5_000);
 pub(super) struct Ends {
     people: Arc<People>,
     store: Arc<dyn EventStore>,
-    writer: Arc<Writer>,
+    writer: Writer,
     revocations: Arc<Revocations>,
 }
 
@@ -41,27 +41,23 @@ impl Ends {
     pub(super) fn new(
         people: Arc<People>,
         store: Arc<dyn EventStore>,
-        writer: Arc<Writer>,
+        writer: Writer,
         revocations: Arc<Revocations>,
     ) -> Self {
         Self { people, store, writer, revocations }
     }
 
     /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970).
-    pub(super) async fn load(&self, now: i64) -> Result<(), StoreError> {
+    pub(super) async fn load(&self, now: i64) -> Result<(), SubmitError> {
         let mut after = first_since(&*self.store, now - REMEMBER).await?;
         loop {
             let events = self.store.read_log(after, CHUNK).await?;
             let Some(last) = events.last() else { return Ok(()) };
             after = last.position;
             for event in events.iter().filter(|event| event.event_type.starts_with("session.")) {
-                match decode(&event.event_type, event.schema, &event.payload) {
-                    Ok(Event::Session(ended)) => self.revocations.apply(&ended, event.recorded_at),
-                    Ok(Event::Account(_) | Event::Transfer(_) | Event::Projection(_)) => {}
-                    Err(error) => {
-                        let at = format!("position {}", event.position);
-                        return Err(StoreError::Corrupt { at, what: error.to_string() });
-                    }
+                match self.writer.decode(event)? {
+                    Event::Session(ended) => self.revocations.apply(&ended, event.recorded_at),
+                    Event::Account(_) | Event::Transfer(_) | Event::Projection(_) => {}
                 }
             }
         }

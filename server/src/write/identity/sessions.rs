@@ -24,8 +24,8 @@ use crate::{
     write::{
         error::internal,
         keys::SigningKeys,
-        store::{EventStore, StoreError},
-        writer::{Clock, Writer},
+        store::EventStore,
+        writer::{Clock, SubmitError, Writer},
     },
 };
 
@@ -44,7 +44,7 @@ pub struct SessionParts {
     pub limits: SignInLimits,
     pub keys: Arc<SigningKeys>,
     pub store: Arc<dyn EventStore>,
-    pub writer: Arc<Writer>,
+    pub writer: Writer,
     /// Of this side's own token check.
     pub revocations: Arc<Revocations>,
     pub clock: Arc<dyn Clock>,
@@ -63,7 +63,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// Learns from the log which sessions ended lately, so that no token is checked before that.
-    pub async fn start(parts: SessionParts) -> Result<Self, StoreError> {
+    pub async fn start(parts: SessionParts) -> Result<Self, SubmitError> {
         let SessionParts { people, passwords, limits, keys, store, writer, revocations, clock } = parts;
         let ends = Arc::new(Ends::new(people.clone(), store, writer, revocations.clone()));
         ends.load(clock.now_micros()).await?;

@@ -86,9 +86,8 @@ impl SqliteStore {
             // Pages of the indexes are written again and again: copying them back less often is less work.
             .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864");
-        let mut writer = connect(&options).await?;
-        // Not `run`: its future is not known to be `Send`.
-        MIGRATIONS.run_direct(None, &mut writer, false).await.map_err(|error| unavailable(error.into()))?;
+        migrate(options.clone()).await?;
+        let writer = connect(&options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
@@ -104,6 +103,13 @@ impl SqliteStore {
             None => Ok(()),
         }
     }
+}
+
+async fn migrate(options: SqliteConnectOptions) -> Result<(), StoreError> {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(broken)?;
+    let result = MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.into()));
+    pool.close().await;
+    result
 }
 
 /// Opens the writing connection, and makes sure that it is as durable as W1 needs it.
