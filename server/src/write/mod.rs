@@ -9,4 +9,5 @@ pub mod log_source;
 pub mod process_manager;
 pub mod store;
 pub mod verify;
+
 pub mod writer;
