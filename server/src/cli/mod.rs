@@ -1,6 +1,9 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
+pub mod demo;
+pub mod export;
+pub mod import;
 pub mod node;
 mod rebuild;
 pub mod serve;
@@ -23,6 +26,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&existing(common)?, args).await,
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
+        Command::Import(args) => import::run(&open(common)?, *args).await,
+        Command::Export(args) => export::run(&existing(common)?, args).await,
+        Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
         Command::Token(command) => token::run(&existing(common)?, command).await,
     }
