@@ -1,8 +1,8 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
-mod dump;
 pub mod demo;
+mod dump;
 pub mod export;
 pub mod import;
 pub mod node;
