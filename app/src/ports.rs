@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     api::AppError,
-    domain::{AccountId, CommandId, Date, SessionId, TransferId, UserId},
+    domain::{AccountId, CommandId, Date, EventId, SessionId, TransferId, UserId},
     wire::{
         AccountPage, AccountView, Command, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Receipt, Seen,
         StatementRow, StreamId, TransferView, TrialBalance, Version,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What someone may do. An admin may all that a customer may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Customer,
@@ -62,7 +62,7 @@ pub trait CommandPort: Send + Sync {
 /// The command side: knows who people are. Only this side can mint tokens.
 #[async_trait]
 pub trait SessionPort: Send + Sync {
-    /// Any failure is the same [`AppError::NotSignedIn`]; too many tries are [`AppError::TooMany`].
+    /// Any failure is the same [`AppError::WrongCredentials`]; too many tries are [`AppError::TooMany`].
     async fn sign_in(&self, email: &str, password: &str, client: IpAddr) -> Result<SignedIn, AppError>;
     /// Ends this session everywhere.
     async fn sign_out(&self, viewer: &Viewer) -> Result<Receipt, AppError>;
@@ -113,6 +113,10 @@ pub struct StatementFilter {
 pub struct EventsFilter {
     pub event_type: Option<String>,
     pub stream: Option<StreamId>,
+    /// With `stream`: only events up to this version of it.
+    pub up_to: Option<Version>,
+    /// Only the event with this id.
+    pub event: Option<EventId>,
     /// Events of this command and of all that followed from it.
     pub correlation: Option<CommandId>,
     /// Only events whose words hold this text; ignores case.
@@ -187,6 +191,13 @@ pub struct Ports {
     pub queries: Option<Arc<dyn QueryPort>>,
 }
 
+/// Light or dark, where the reader chose one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
 /// What is known of the request at hand. Provided as Leptos context beside [`Ports`].
 #[derive(Clone)]
 pub struct Request {
@@ -195,10 +206,26 @@ pub struct Request {
     pub locale: crate::locale::Locale,
     /// The highest position this browser has seen (cookie `daybook_seen`): nothing older is shown without saying so.
     pub seen: Position,
+    /// Cookie `daybook_theme`; `None`: as the system prefers.
+    pub theme: Option<Theme>,
     /// Served over plain HTTP off loopback: pages show a banner.
     pub insecure: bool,
     /// Microseconds since 1970.
     pub now: i64,
     /// CSP nonce of this response.
     pub nonce: String,
+    /// How to write the cookies of this server.
+    pub cookies: crate::cookies::CookiePolicy,
+}
+
+/// Addresses of the files that every page links to, with the hash of their content in them. Provided as Leptos context.
+#[derive(Debug, Clone, Default)]
+pub struct Assets {
+    pub css: String,
+    /// The module that brings the islands to life.
+    pub loader: String,
+    /// What the loader loads: the browser's module, and its code.
+    pub js: String,
+    pub wasm: String,
+    pub favicon: String,
 }

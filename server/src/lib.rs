@@ -1,4 +1,10 @@
 //! Daybook's server: a write side and a read side that meet only on the bus, and the web in front of both.
 
 pub mod bus;
+pub mod cli;
+pub mod config;
+pub mod import;
+pub mod read;
+pub mod token;
+pub mod web;
 pub mod write;

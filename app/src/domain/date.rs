@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(time::Date);
 
+/// 1970-01-01 as a Julian day number.
+const EPOCH: i32 = 2_440_588;
+
 /// The text was no day.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a date (like 2026-11-22): {0:?}")]
@@ -21,19 +24,21 @@ impl Date {
 
     /// The UTC day of a moment in microseconds since 1970.
     pub fn of_micros(micros: i64) -> Self {
-        let days = i32::try_from(micros.div_euclid(86_400_000_000)).unwrap_or(0);
-        Self::from_days(days)
+        // At most 107 million days: always an i32.
+        Self::from_days(i32::try_from(micros.div_euclid(86_400_000_000)).unwrap_or(i32::MAX))
     }
 
     /// The day that many days after 1970-01-01, clamped to the calendar's ends.
     pub fn from_days(days: i32) -> Self {
-        let epoch = time::Date::from_ordinal_date(1970, 1).unwrap_or(time::Date::MIN);
-        Self(epoch.saturating_add(time::Duration::days(i64::from(days))))
+        let first = time::Date::from_ordinal_date(1, 1).unwrap_or(time::Date::MIN);
+        let last = time::Date::from_ordinal_date(9999, 365).unwrap_or(time::Date::MAX);
+        let julian = EPOCH.saturating_add(days).clamp(first.to_julian_day(), last.to_julian_day());
+        Self(time::Date::from_julian_day(julian).unwrap_or(first))
     }
 
     /// Days since 1970-01-01.
     pub fn days(self) -> i32 {
-        self.0.to_julian_day() - 2_440_588
+        self.0.to_julian_day() - EPOCH
     }
 
     pub fn year(self) -> i32 {

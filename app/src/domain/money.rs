@@ -21,6 +21,11 @@ impl Currency {
         self.code.code()
     }
 
+    /// In English words: `Czech koruna`.
+    pub fn name(self) -> String {
+        self.code.name().to_owned()
+    }
+
     /// Decimal digits of the minor unit: 2 for CZK, 0 for JPY, 3 for KWD.
     pub fn exponent(self) -> u8 {
         self.exponent

@@ -91,7 +91,14 @@ pub fn decode_with(
             Some("projection") => serde_json::from_str(&named).map(Event::Projection),
             _ => return Err(unknown()),
         }
-        .map_err(|error| if error.to_string().starts_with("unknown variant") { unknown() } else { unreadable(error) });
+        // The variant is the name, first thing in the text; an unknown variant further in is the payload's.
+        .map_err(|error| {
+            if error.to_string().starts_with(&format!("unknown variant `{event_type}`")) {
+                unknown()
+            } else {
+                unreadable(error)
+            }
+        });
     };
     let value = (first.upcast)(serde_json::from_slice(payload).map_err(unreadable)?);
     decode_with(upcasters, event_type, schema + 1, value.to_string().as_bytes())

@@ -10,7 +10,10 @@ use utoipa::{
     },
 };
 
-use crate::domain::{AccountId, CommandId, Currency, Date, EventId, TransferId, UserId};
+use crate::domain::{
+    AccountId, CommandId, Currency, Date, EventId, TransferId, UserId,
+    account::{DeclineReason, Status},
+};
 
 use super::{Actor, Hash, Position, StreamId, Version};
 
@@ -52,4 +55,27 @@ schema! {
     Hash: String None, "64 hexadecimal digits";
     Position: Integer INT64, 40;
     Version: Integer INT64, 3;
+}
+
+macro_rules! names {
+    ($($name:ident: $($value:ident)*;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                // Each name is taken from the value itself, so that a renamed one cannot be described wrongly.
+                let names = [$(serde_json::to_value($name::$value).unwrap_or_default()),*];
+                ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).enum_values(Some(names)).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    )*};
+}
+
+names! {
+    Status: Absent Open Frozen Closed;
+    DeclineReason: AccountNotFound AccountFrozen AccountClosed CurrencyMismatch InsufficientFunds BalanceTooLarge Unavailable;
 }

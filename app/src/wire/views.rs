@@ -15,6 +15,7 @@ macro_rules! views {
     ($($(#[$doc:meta])* $kind:ident $name:ident { $($body:tt)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
         pub $kind $name { $($body)* }
     )*};
 }
@@ -186,12 +187,16 @@ views! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unknown_since: Option<i64>,
         pub feed: Position,
+        /// The position that the node's copy of the log cannot get or will not take, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub waiting: Option<Parked>,
         pub projections: Vec<ProjectionStatus>,
     }
 }
 
 /// What an entry of a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     Deposit,
@@ -203,6 +208,7 @@ pub enum EntryKind {
 
 /// Where a transfer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransferState {
     Requested,
@@ -215,6 +221,7 @@ pub enum TransferState {
 
 /// An answer, and what the view behind it had seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Seen<T> {
     /// The oldest of the positions that the projections behind this answer had reached.
     pub position: Position,
@@ -227,6 +234,7 @@ pub struct Seen<T> {
 
 /// A page of a longer list; `next` goes into `after` to get the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     pub items: Vec<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

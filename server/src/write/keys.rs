@@ -67,6 +67,11 @@ impl SigningKeys {
         self.key.sign(message).to_bytes()
     }
 
+    /// The public half.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
+    }
+
     /// What others need to check signatures of this key.
     pub fn public(&self) -> PublicKeys {
         PublicKeys(BTreeMap::from([(self.key_id.clone(), self.key.verifying_key())]))
@@ -83,6 +88,11 @@ impl PublicKeys {
         let Ok(key) = VerifyingKey::from_bytes(public_key) else { return false };
         self.0.insert(key_id(&key), key);
         true
+    }
+
+    /// All of them, for checks that bring their own key id.
+    pub fn iter(&self) -> impl Iterator<Item = VerifyingKey> {
+        self.0.values().copied()
     }
 
     pub fn knows(&self, key_id: &str) -> bool {

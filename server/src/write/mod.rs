@@ -1,7 +1,13 @@
 //! The write side: decides commands, appends their events, carries transfers to their end. It never reads a view.
 
 pub mod anchor;
+mod error;
+pub mod handler;
+pub mod identity;
 pub mod keys;
+pub mod log_source;
+pub mod process_manager;
 pub mod store;
 pub mod verify;
+
 pub mod writer;

@@ -90,8 +90,9 @@ pub fn decide(state: &Account, command: C) -> Result<Vec<E>, Rejection> {
             if state.outgoing.contains_key(&transfer_id) {
                 return Ok(vec![]);
             }
-            let refusal =
-                unusable(state, currency).or((amount > state.available()).then_some(DeclineReason::InsufficientFunds));
+            // With a huge overdraft more could be available than `held` can count.
+            let holdable = state.available().min(i64::MAX - state.held);
+            let refusal = unusable(state, currency).or((amount > holdable).then_some(DeclineReason::InsufficientFunds));
             Ok(vec![match refusal {
                 Some(reason) => E::HoldDeclined { transfer_id, reason },
                 None => E::FundsHeld { transfer_id, to, amount, currency },

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# What `make test` and CI run. Cheap checks first; what is fetched from the network comes while the compiler works.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+started=$SECONDS
+logs=$(mktemp -d)
+background=
+
+finish() {
+    status=$?
+    # By its id, and only while it runs: it is ours.
+    if [ -n "$background" ] && kill -0 "$background" 2>/dev/null; then kill "$background" || true; fi
+    rm -rf "$logs"
+    [ "$status" = 0 ] || printf '\n\033[1;31m✗ failed after %s s\033[0m\n' "$((SECONDS - started))"
+}
+trap finish EXIT
+
+step() {
+    local name=$1 from=$SECONDS
+    shift
+    printf '\n\033[1m▸ %s\033[0m\n' "$name"
+    "$@"
+    printf '\033[32m✓ %s\033[0m (%s s, %s s in all)\n' "$name" "$((SECONDS - from))" "$((SECONDS - started))"
+}
+
+shown_and_kept() {
+    local log=$logs/$1
+    shift
+    "$@" 2>&1 | tee "$log"
+}
+
+wait_for_browser() {
+    local status=0
+    wait "$background" || status=$?
+    background=
+    cat "$logs/browser"
+    return "$status"
+}
+
+.build/tools.sh browser >"$logs/browser" 2>&1 &
+background=$!
+
+step "tools" .build/tools.sh bundle
+step "lint" .build/lint.sh
+step "the bundle for the browser" .build/site.sh dev
+step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
+step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
+step "Chromium and Playwright" wait_for_browser
+step "browser tests" shown_and_kept browser-tests .build/e2e.sh
+
+# One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
+rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests")
+browser=$(awk '$2 == "passed" { sum += $1 } END { print sum + 0 }' "$logs/browser-tests")
+[ "$rust" -gt 0 ] && [ "$browser" -gt 0 ] || { echo "no tests ran: $rust Rust, $browser browser"; exit 1; }
+printf '\n\033[1;32m✓ %s Rust tests and %s browser tests\033[0m in %s s\n' "$rust" "$browser" "$((SECONDS - started))"
+printf '%s passed, 0 failed\n' "$((rust + browser))"

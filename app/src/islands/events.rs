@@ -1,0 +1,141 @@
+//! The feed of events: one a line, in words.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Html, Part,
+    ledger::{arrivals, cell, cell_of, link, row, said, short_id, table, time},
+};
+use crate::{
+    links,
+    live::{List, LiveRow as _, Newcomers},
+    locale::Locale,
+    wire::{Actor, EventView, LiveQuery, StreamId, decode},
+    words::{self, Mark, Said},
+};
+
+/// What the feed is narrowed to. Empty: all events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    pub stream: Option<StreamId>,
+    pub event_type: Option<String>,
+    /// Only events whose words hold this text; ignores case.
+    pub text: Option<String>,
+}
+
+/// Events, newest first.
+#[derive(Serialize, Deserialize)]
+pub struct EventRows {
+    events: List<EventView>,
+    filter: Filter,
+    /// When this is drawn, microseconds since 1970.
+    now: i64,
+    locale: Locale,
+}
+
+impl EventRows {
+    /// `live`: the newest page, so that new events join on top; else those that pass the filter are counted and offered.
+    /// `now`: microseconds since 1970.
+    pub fn new(events: Vec<EventView>, filter: Filter, live: bool, now: i64, locale: Locale) -> Self {
+        let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
+        Self { events: List::new(events, newcomers), filter, now, locale }
+    }
+}
+
+impl Part for EventRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![self.filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream)]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        let Self { events, filter, locale, .. } = self;
+        let own = filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream);
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        query == own.to_string()
+            && events.receive(json, reset, &|event| {
+                filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
+                    && text.as_ref().is_none_or(|text| {
+                        let Said { text: said, note, .. } = say(event, locale);
+                        said.to_lowercase().contains(text)
+                            || note.is_some_and(|note| note.to_lowercase().contains(text))
+                    })
+            })
+    }
+
+    fn on_clock(&mut self, now: i64) -> bool {
+        self.now = now;
+        true
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let columns = [("date", "When"), ("", "What happened"), ("", "Stream"), ("", "By"), ("ref", "Position")];
+        arrivals(html, self.events.waiting(), "event", "events");
+        table(html, "ledger", "Events, newest first", &columns, |html| {
+            for event in &self.events.rows {
+                let moment = links::moment(event.stream, event.version);
+                row(html, event.key(), "", "", |html| {
+                    cell_of(html, "date", "end", |html| {
+                        let ago = ago(self.now.saturating_sub(event.recorded_at), event.recorded_at, &self.locale);
+                        time(html, &ago, &format!("{} UTC", self.locale.format_moment(event.recorded_at)));
+                    });
+                    cell_of(html, "what", "lead", |html| said(html, &say(event, &self.locale), &moment));
+                    cell_of(html, "id", "sub", |html| {
+                        let text = format!("{} {}", event.stream.kind.name(), short_id(&event.stream.id.to_string()));
+                        link(html, "id", &links::stream(event.stream), &text);
+                    });
+                    let by = event.actor_name.clone().unwrap_or_else(|| actor(event.actor));
+                    cell(html, "quiet small", "", &by);
+                    cell_of(html, "ref", "side", |html| {
+                        link(html, "moment", &moment, &self.locale.format_count(event.position.0));
+                    });
+                });
+            }
+        });
+    }
+}
+
+/// An event in words; one that this browser cannot read yet by its type.
+fn say(event: &EventView, locale: &Locale) -> Said {
+    match decode(&event.event_type, event.schema, event.payload.as_bytes()) {
+        Ok(known) => words::say_event(&known, event.currency, locale),
+        Err(_) => Said { mark: Mark::Fix, text: event.event_type.clone(), note: None },
+    }
+}
+
+/// Who did it, where there is no name.
+pub(super) fn actor(actor: Option<Actor>) -> String {
+    match actor {
+        Some(Actor::User(id)) => short_id(&id.to_string()),
+        Some(Actor::ProcessManager) => "transfers".to_owned(),
+        Some(Actor::Operator) => "operator".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// "12 s ago", "4 min ago", "3 h ago", "yesterday", then the day. Microseconds.
+fn ago(micros: i64, at: i64, locale: &Locale) -> String {
+    match micros / 1_000_000 {
+        ..1 => "now".to_owned(),
+        seconds @ 1..60 => format!("{seconds} s ago"),
+        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
+        86_400..172_800 => "yesterday".to_owned(),
+        _ => locale.format_day(crate::domain::Date::of_micros(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_is_told_in_ever_longer_steps() {
+        let told = |seconds: i64| ago(seconds * 1_000_000, 0, &Locale::default());
+        assert_eq!(told(-5), "now");
+        assert_eq!(told(12), "12 s ago");
+        assert_eq!(told(240), "4 min ago");
+        assert_eq!(told(7200), "2 h ago");
+        assert_eq!(told(90_000), "yesterday");
+        assert_eq!(told(200_000), "1 Jan");
+    }
+}

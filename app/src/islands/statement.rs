@@ -1,0 +1,238 @@
+//! What moved: an account's statement, and the latest entries over several accounts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Html, Names, Part,
+    ledger::{arrivals, cell, cell_of, link, mark, note, row, table, time},
+    name_of,
+};
+use crate::{
+    domain::{AccountId, Currency, EventId},
+    links,
+    live::{List, LiveRow as _, Newcomers},
+    locale::Locale,
+    wire::{AccountView, EntryKind, LiveQuery, StatementRow, TransferState, TransferView, Version},
+    words::{self, Mark},
+};
+
+/// An account's statement.
+#[derive(Serialize, Deserialize)]
+pub struct StatementRows {
+    account: AccountId,
+    name: String,
+    currency: Currency,
+    entries: List<StatementRow>,
+    /// Transfers that hold or promise money now.
+    pending: List<TransferView>,
+    names: Names,
+    by_date: bool,
+    locale: Locale,
+}
+
+impl StatementRows {
+    /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
+    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so.
+    pub fn new(
+        account: &AccountView,
+        entries: Vec<StatementRow>,
+        pending: Vec<TransferView>,
+        names: Names,
+        live: bool,
+        by_date: bool,
+        locale: Locale,
+    ) -> Self {
+        let (newcomers, transfers) =
+            if live { (Newcomers::Show, Newcomers::Show) } else { (Newcomers::Count, Newcomers::Ignore) };
+        Self {
+            account: account.id,
+            name: account.name.clone(),
+            currency: account.currency,
+            entries: List::new(entries, newcomers),
+            pending: List::new(pending, transfers),
+            names,
+            by_date,
+            locale,
+        }
+    }
+}
+
+impl Part for StatementRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![LiveQuery::Statement(self.account), LiveQuery::Transfers]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        if query == "transfers" {
+            let account = self.account;
+            let changed = self.pending.receive(json, reset, &|transfer| is_pending(transfer, account));
+            self.pending.rows.retain(|transfer| is_pending(transfer, account));
+            return changed;
+        }
+        query == LiveQuery::Statement(self.account).to_string() && self.entries.receive(json, reset, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let currency = self.currency;
+        let amount = format!("Amount {currency}");
+        let balance = format!("{} {currency}", if self.by_date { "Balance by date" } else { "Balance" });
+        let columns =
+            [("date", "Date"), ("", "What"), ("money", &amount), ("money balance", &balance), ("ref", "Entry")];
+        arrivals(html, self.entries.waiting(), "entry", "entries");
+        table(html, "ledger", &format!("Statement of {}, newest first", self.name), &columns, |html| {
+            for transfer in &self.pending.rows {
+                self.draw_pending(html, transfer);
+            }
+            let mut month = None;
+            for entry in &self.entries.rows {
+                let date = entry.effective_on;
+                if month.replace((date.year(), date.month())) != Some((date.year(), date.month())) {
+                    // A month may come twice where entries took effect earlier: keyed by the entry below it.
+                    row(html, entry.key().wrapping_add(1), "", "month", |html| {
+                        let heading = [("colspan", "5"), ("scope", "rowgroup"), ("data-cell", "lead")];
+                        html.put("th", &heading, &self.locale.format_month(date));
+                    });
+                }
+                let class = if entry.reversed_by.is_some() { "reversed" } else { "" };
+                row(html, entry.key(), &format!("e{}", entry.version), class, |html| {
+                    entry_cells(html, entry, &self.entries.rows, currency, &self.names, &self.locale, |html| {
+                        cell(html, "money balance", "end", &self.locale.format_amount(entry.balance, currency));
+                    });
+                });
+            }
+        });
+    }
+}
+
+impl StatementRows {
+    fn draw_pending(&self, html: &mut Html, transfer: &TransferView) {
+        let (side, other, sign) =
+            if transfer.from == self.account { ("to", transfer.to, -1) } else { ("from", transfer.from, 1) };
+        row(html, transfer.key(), "", "pending", |html| {
+            cell(html, "date", "sub", "pending");
+            cell_of(html, "what", "lead", |html| {
+                mark(html, Mark::Move);
+                let text = format!("Transfer {side} {}", name_of(&self.names, other));
+                link(html, "", &links::transfer(transfer.id), &text);
+                note(html, &words::transfer_state(transfer.state, None).to_lowercase());
+            });
+            cell(html, "money", "side", &self.locale.format_signed(sign * transfer.amount, transfer.currency));
+            cell_of(html, "money balance", "", |html| html.put("span", &[("class", "sr")], "not entered yet"));
+            cell(html, "ref", "", "");
+        });
+    }
+}
+
+fn is_pending(transfer: &TransferView, account: AccountId) -> bool {
+    match transfer.state {
+        TransferState::Held | TransferState::Promised => transfer.from == account || transfer.to == account,
+        TransferState::InTransit => transfer.to == account,
+        TransferState::Requested | TransferState::Completed | TransferState::Declined => false,
+    }
+}
+
+/// An entry's cells; `between` what it moved and its reference stands what the table wants there.
+fn entry_cells(
+    html: &mut Html,
+    entry: &StatementRow,
+    shown: &[StatementRow],
+    currency: Currency,
+    names: &Names,
+    locale: &Locale,
+    between: impl FnOnce(&mut Html),
+) {
+    cell_of(html, "date", "sub", |html| {
+        let exact = format!("recorded {} UTC", locale.format_moment(entry.recorded_at));
+        time(html, &locale.format_day(entry.effective_on), &exact);
+    });
+    cell_of(html, "what", "lead", |html| what(html, entry, shown, names));
+    let class = if entry.amount > 0 { "money in" } else { "money" };
+    cell(html, class, "side", &locale.format_signed(entry.amount, currency));
+    between(html);
+    cell_of(html, "ref", "", |html| {
+        let label = format!("entry {}", entry.version);
+        let href = links::moment(entry.account_id, entry.version);
+        let attributes = [("class", "moment"), ("href", href.as_str()), ("aria-label", label.as_str())];
+        html.put("a", &attributes, &format!("#{}", entry.version));
+    });
+}
+
+/// Mark, words, link and notes of an entry.
+fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &Names) {
+    let (kind, word) = words::entry_kind(entry.kind);
+    let version_of = |id: EventId| shown.iter().find(|row| row.event_id == id).map(|row| row.version);
+    let link_to = |version: Version| format!("#e{version}");
+    mark(html, kind);
+    match (entry.kind, entry.counterparty, entry.transfer_id) {
+        (EntryKind::TransferIn | EntryKind::TransferOut, Some(other), Some(transfer)) => {
+            link(html, "", &links::transfer(transfer), &format!("{word} {}", name_of(names, other)));
+        }
+        (EntryKind::Reversal, ..) => match entry.reverses.and_then(version_of) {
+            Some(version) => link(html, "", &link_to(version), &format!("Reversal of entry {version}")),
+            None => html.put("span", &[], "Reversal of an earlier entry"),
+        },
+        _ => html.put(if entry.reversed_by.is_some() { "s" } else { "span" }, &[], word),
+    }
+    if let Some(description) = &entry.description {
+        note(html, description);
+    }
+    if let Some(by) = entry.reversed_by {
+        html.text(" ");
+        html.el("span", &[("class", "note")], |html| {
+            html.text("reversed");
+            if let Some(version) = version_of(by) {
+                html.text(" by ");
+                link(html, "", &link_to(version), &format!("entry {version}"));
+            }
+        });
+    }
+}
+
+/// The latest entries over several accounts, as many as there were.
+#[derive(Serialize, Deserialize)]
+pub struct LatestRows {
+    entries: List<StatementRow>,
+    accounts: Vec<(AccountId, String, Currency)>,
+    locale: Locale,
+}
+
+/// Fewer are no list; more make the page long.
+const LATEST: usize = 8;
+/// One query an account: those of the first accounts keep "latest" alive.
+const MOST_ACCOUNTS: usize = 16;
+
+impl LatestRows {
+    pub fn new(entries: Vec<StatementRow>, accounts: &[AccountView], locale: Locale) -> Self {
+        let accounts = accounts.iter().map(|account| (account.id, account.name.clone(), account.currency)).collect();
+        Self { entries: List::new(entries, Newcomers::Show), accounts, locale }
+    }
+}
+
+impl Part for LatestRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        self.accounts.iter().take(MOST_ACCOUNTS).map(|(id, ..)| LiveQuery::Statement(*id)).collect()
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, _reset: bool) -> bool {
+        // One query fills only a part of this list: rows are brought in, none are taken out.
+        query.starts_with("statement:") && self.entries.receive(json, false, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let columns =
+            [("date", "Date"), ("", "What"), ("money", "Amount"), ("", "Currency"), ("", "Account"), ("ref", "Entry")];
+        let names: Names = self.accounts.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+        table(html, "ledger", "Latest movements over all accounts", &columns, |html| {
+            for entry in self.entries.rows.iter().take(LATEST) {
+                let account = self.accounts.iter().find(|(id, ..)| *id == entry.account_id);
+                let Some((id, name, currency)) = account else { continue };
+                row(html, entry.key(), "", "", |html| {
+                    entry_cells(html, entry, &self.entries.rows, *currency, &names, &self.locale, |html| {
+                        cell(html, "quiet small", "end", currency.code());
+                        cell_of(html, "quiet small", "", |html| link(html, "", &links::account(*id), name));
+                    });
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,177 @@
+//! Keeps what a page shows up to date: rows that a page was rendered with, then each newer version of them.
+//!
+//! Guarantees: a row is only ever replaced by one that is not older; after any reconnect the rows are what a reload
+//! would show.
+
+#[cfg(feature = "hydrate")]
+pub(crate) mod leader;
+#[cfg(feature = "hydrate")]
+pub(crate) mod tab;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::wire::{AccountView, EventView, Position, StatementRow, TransferView, TrialBalanceLine};
+
+/// How this browser stands with the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Not connected yet (or never, without JavaScript).
+    Connecting,
+    Live,
+    /// Connected to a node that has not seen yet what this page shows.
+    Behind,
+    Reconnecting,
+    /// Since when, the reader's clock: "14:02".
+    Offline(String),
+}
+
+/// A row that can be kept up to date.
+pub trait LiveRow: DeserializeOwned + 'static {
+    /// Same key, same row.
+    fn key(&self) -> u128;
+    /// Of the event that changed it last.
+    fn position(&self) -> Position;
+    /// Where it stands in a list: higher is nearer to the top. Rows of one rank stay in the order they came.
+    fn rank(&self) -> u64;
+}
+
+/// What happens to rows that the page did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newcomers {
+    /// They join the list, at their rank.
+    Show,
+    /// They are counted and offered: paging does not shift under the reader.
+    Count,
+    Ignore,
+}
+
+/// Rows that are kept up to date.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List<T> {
+    pub rows: Vec<T>,
+    newcomers: Newcomers,
+    /// Keys of the newcomers that are counted.
+    #[serde(skip)]
+    waiting: Vec<u128>,
+}
+
+/// A longer list would slow the page down; what falls off the end is on the next page.
+const LONGEST: usize = 500;
+/// After a reset a list is as long as it was, or this long.
+const PAGE: usize = 50;
+
+impl<T: LiveRow> List<T> {
+    pub fn new(rows: Vec<T>, newcomers: Newcomers) -> Self {
+        Self { rows, newcomers, waiting: Vec::new() }
+    }
+
+    /// Newcomers that are counted instead of shown.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a JSON array of rows, oldest change first. Newcomers for which `wanted` does not hold are left out.
+    ///
+    /// With `reset`, the rows are the newest part of all there is: they replace the list, cut to the length it had.
+    /// False: they do not read; a reload brings a page that goes with this server.
+    pub fn receive(&mut self, json: &str, reset: bool, wanted: &dyn Fn(&T) -> bool) -> bool {
+        let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return false };
+        let length = self.rows.len().max(PAGE);
+        if reset && self.newcomers == Newcomers::Show {
+            // What is shown may already be newer than the reset, which was read a moment ago.
+            self.rows.retain(|row| arrived.iter().any(|other| other.key() == row.key()));
+        }
+        for row in arrived {
+            let key = row.key();
+            if let Some(shown) = self.rows.iter_mut().find(|shown| shown.key() == key) {
+                if row.position() >= shown.position() {
+                    *shown = row;
+                }
+            } else if wanted(&row) {
+                match self.newcomers {
+                    Newcomers::Show => {
+                        let place = self.rows.iter().position(|shown| shown.rank() < row.rank());
+                        self.rows.insert(place.unwrap_or(self.rows.len()), row);
+                    }
+                    Newcomers::Count if !self.waiting.contains(&key) => self.waiting.push(key),
+                    Newcomers::Count | Newcomers::Ignore => {}
+                }
+            }
+        }
+        self.rows.truncate(if reset { length } else { LONGEST });
+        true
+    }
+}
+
+macro_rules! live_rows {
+    ($($row:ident: $key:expr, $rank:expr;)*) => {$(
+        impl LiveRow for $row {
+            fn key(&self) -> u128 {
+                ($key as fn(&Self) -> u128)(self)
+            }
+
+            fn position(&self) -> Position {
+                self.position
+            }
+
+            fn rank(&self) -> u64 {
+                ($rank as fn(&Self) -> u64)(self)
+            }
+        }
+    )*};
+}
+
+live_rows! {
+    AccountView: |row| row.id.0.as_u128(), |_| 0;
+    StatementRow: |row| row.event_id.0.as_u128(), |row| row.entry_position.0;
+    TransferView: |row| row.id.0.as_u128(), |row| u64::try_from(row.requested_at).unwrap_or(0);
+    EventView: |row| row.event_id.0.as_u128(), |row| row.position.0;
+    TrialBalanceLine:
+        |row| row.currency.code().bytes().fold(0, |key, byte| key << 8 | u128::from(byte)),
+        |_| 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(currency: &str, position: u64, balances: i64) -> String {
+        serde_json::json!({"currency": currency, "balances": balances, "in_transit": 0, "deposits": 0,
+            "withdrawals": 0, "position": position})
+        .to_string()
+    }
+
+    fn list(rows: &[String], newcomers: Newcomers) -> List<TrialBalanceLine> {
+        let rows = serde_json::from_str(&format!("[{}]", rows.join(","))).unwrap();
+        List::new(rows, newcomers)
+    }
+
+    fn shown(list: &List<TrialBalanceLine>) -> Vec<(&str, u64)> {
+        list.rows.iter().map(|row| (row.currency.code(), row.position.0)).collect()
+    }
+
+    #[test]
+    fn nothing_older_replaces_something_newer() {
+        let mut list = list(&[row("CZK", 5, 50)], Newcomers::Show);
+        list.receive(&format!("[{}]", row("CZK", 4, 40)), false, &|_| true);
+        assert_eq!(shown(&list), [("CZK", 5)]);
+        list.receive(&format!("[{}]", row("CZK", 6, 60)), false, &|_| false);
+        assert_eq!(shown(&list), [("CZK", 6)]);
+    }
+
+    #[test]
+    fn a_reset_leaves_what_a_reload_would_show() {
+        let mut list = list(&[row("CZK", 9, 90), row("EUR", 2, 20)], Newcomers::Show);
+        list.receive(&format!("[{},{}]", row("CZK", 8, 80), row("JPY", 7, 70)), true, &|_| true);
+        assert_eq!(shown(&list), [("CZK", 9), ("JPY", 7)]);
+    }
+
+    #[test]
+    fn newcomers_are_counted_once_where_paging_must_not_shift() {
+        let mut list = list(&[row("CZK", 1, 10)], Newcomers::Count);
+        let arrived = format!("[{},{},{}]", row("EUR", 2, 20), row("JPY", 3, -1), row("EUR", 4, 30));
+        list.receive(&arrived, false, &|row| row.balances > 0);
+        assert_eq!((list.waiting(), list.rows.len()), (1, 1));
+    }
+}

@@ -1,0 +1,137 @@
+//! Fields of forms: a label, a control, and beside it either help or the refusal that is about it.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::{Icon, icon},
+    domain::Currency,
+};
+
+use super::refusal::Refusal;
+
+/// A field of one line. `id` is the field's name too.
+pub(super) struct Field {
+    pub name: &'static str,
+    pub label: &'static str,
+    /// `text`, `password`, `email`, `date` …
+    pub kind: &'static str,
+    /// What was typed before.
+    pub value: String,
+    pub optional: bool,
+    pub autocomplete: &'static str,
+    pub hint: Option<&'static str>,
+    /// Characters.
+    pub max_length: Option<u32>,
+    /// The latest day.
+    pub max: Option<String>,
+}
+
+impl Default for Field {
+    fn default() -> Self {
+        Self {
+            name: "",
+            label: "",
+            kind: "text",
+            value: String::new(),
+            optional: false,
+            autocomplete: "off",
+            hint: None,
+            max_length: None,
+            max: None,
+        }
+    }
+}
+
+impl Field {
+    pub fn view(self, refusal: &Refusal) -> AnyView {
+        let Self { name, label, kind, value, optional, autocomplete, hint, max_length, max } = self;
+        let refused = refusal.of(name);
+        let red = refused.as_ref().map(|_| "");
+        let invalid = red.map(|_| "true");
+        let help = format!("{name}-help");
+        let described = (refused.is_some() || hint.is_some()).then(|| help.clone());
+        view! {
+            <div class="field" data-refused=red>
+                <label for=name>{label} {optional.then(|| view! { " " <small>"optional"</small> })}</label>
+                <input
+                    id=name
+                    name=name
+                    type=kind
+                    value=value
+                    autocomplete=autocomplete
+                    maxlength=max_length
+                    max=max
+                    required=!optional
+                    aria-describedby=described
+                    aria-invalid=invalid
+                />
+                {help_line(help, refused, hint.map(str::to_owned))}
+            </div>
+        }
+        .into_any()
+    }
+}
+
+/// An amount with its currency. Islands show under it how it was understood.
+pub(super) fn amount(
+    name: &'static str,
+    label: &'static str,
+    currency: Currency,
+    value: String,
+    refusal: &Refusal,
+) -> AnyView {
+    let refused = refusal.of(name);
+    let red = refused.as_ref().map(|_| "");
+    let invalid = red.map(|_| "true");
+    let help = format!("{name}-help");
+    view! {
+        <div class="field" data-refused=red>
+            <label for=name>{label}</label>
+            <span class="amount-field">
+                <span class="unit" aria-hidden="true">
+                    {currency.code()}
+                </span>
+                <input
+                    id=name
+                    name=name
+                    inputmode="decimal"
+                    autocomplete="off"
+                    value=value
+                    placeholder=crate::domain::format_amount(0, currency)
+                    required
+                    data-amount
+                    aria-describedby=help.clone()
+                    aria-invalid=invalid
+                />
+            </span>
+            <p class="understood"></p>
+            {help_line(help, refused, None)}
+        </div>
+    }
+    .into_any()
+}
+
+fn help_line(id: String, refused: Option<String>, hint: Option<String>) -> AnyView {
+    match (refused, hint) {
+        (Some(why), _) => view! { <p class="refusal" id=id>{icon(Icon::Stop)} {why}</p> }.into_any(),
+        (None, Some(hint)) => view! { <p class="hint" id=id>{hint}</p> }.into_any(),
+        (None, None) => ().into_any(),
+    }
+}
+
+pub(super) fn hidden(name: &'static str, value: String) -> impl IntoView {
+    view! { <input type="hidden" name=name value=value /> }
+}
+
+/// A refusal that is about no single field.
+pub(super) fn whole(refusal: &Refusal) -> Option<AnyView> {
+    refusal.whole().map(|why| {
+        view! {
+            <p class="refusal whole" role="alert">
+                {icon(Icon::Stop)}
+                <span>{why}</span>
+            </p>
+        }
+        .into_any()
+    })
+}

@@ -1,0 +1,74 @@
+//! Sign in.
+
+use leptos::prelude::*;
+use leptos_axum::ResponseOptions;
+
+use crate::{components::brand, ports::Assets};
+
+use super::{
+    Sheet,
+    fields::{Field, whole},
+    frame::document,
+    refusal::Refusal,
+    visit::{Stranger, see_other, stranger},
+};
+
+pub fn sign_in() -> AnyView {
+    let Stranger { request, asked } = stranger();
+    let next = asked.query("next").filter(|next| is_ours(next)).unwrap_or_else(|| "/".to_owned());
+    if request.viewer.is_some() {
+        see_other(&expect_context::<ResponseOptions>(), &next);
+    }
+    let refusal = Refusal::read(&asked, "/sign_in", &["email", "password"], None, &request.locale);
+    let email = Field {
+        name: "email",
+        label: "E-mail",
+        kind: "email",
+        autocomplete: "username",
+        value: asked.query("email").unwrap_or_default(),
+        ..Field::default()
+    };
+    let password = Field {
+        name: "password",
+        label: "Password",
+        kind: "password",
+        autocomplete: "current-password",
+        ..Field::default()
+    };
+    let body = view! {
+        <div class="brand">{brand()} "Daybook"</div>
+        <section class="slip">
+            <div class="slip-head">
+                <h1>"Sign in"</h1>
+            </div>
+            <form method="post" action="/api/fn/sign_in">
+                {whole(&refusal)} <input type="hidden" name="next" value=next />
+                {email.view(&refusal)} {password.view(&refusal)}
+                <button class="button main">"Sign in"</button>
+            </form>
+        </section>
+        <p class="quiet small">
+            "There is no sign-up here. An administrator adds people with " <code>"daybook user add"</code> "."
+        </p>
+    };
+    let sheet = Sheet { title: "Sign in".to_owned(), ..Sheet::of(body.into_any()) };
+    document(&request, &expect_context::<Assets>(), sheet)
+}
+
+/// An address of this site: a path, and no other host in disguise.
+fn is_ours(next: &str) -> bool {
+    next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\t', '\n', '\r'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_sent_on_to_this_site_only() {
+        assert!(is_ours("/accounts/1?x=y"));
+        for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""] {
+            assert!(!is_ours(next), "{next}");
+        }
+    }
+}

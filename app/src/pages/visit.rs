@@ -1,0 +1,201 @@
+//! One request for a page: who asks for what, and what becomes of it.
+
+use std::{fmt::Write as _, future::Future, str::FromStr, sync::Arc, time::Duration};
+
+use http::{HeaderValue, StatusCode, header};
+use leptos::prelude::*;
+use leptos_axum::ResponseOptions;
+use leptos_router::{
+    hooks::{use_location, use_params_map},
+    params::ParamsMap,
+};
+
+use crate::{
+    api::AppError,
+    domain::Date,
+    islands::Names,
+    links,
+    locale::Locale,
+    ports::{AccountsFilter, Assets, Freshness, Ports, QueryPort, Request, Viewer},
+};
+
+use super::{
+    fault,
+    frame::{Sheet, document},
+};
+
+/// How long a page waits until it can show what this browser has seen elsewhere already.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How fresh an answer to this request has to be (R5).
+pub fn patience(request: &Request) -> Freshness {
+    Freshness { position: request.seen, wait: PATIENCE }
+}
+
+/// Someone signed in asks for a page.
+pub(super) struct Visit {
+    pub viewer: Viewer,
+    pub queries: Arc<dyn QueryPort>,
+    pub request: Request,
+    pub locale: Locale,
+    pub asked: Asked,
+}
+
+/// The address asked for, in its parts.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub path: String,
+    params: ParamsMap,
+    query: ParamsMap,
+}
+
+impl Asked {
+    fn here() -> Self {
+        let location = use_location();
+        // There are no parameters where no route was found.
+        let params = use_context::<ArcMemo<ParamsMap>>().map(|_| use_params_map().get_untracked()).unwrap_or_default();
+        Self { path: location.pathname.get_untracked(), params, query: location.query.get_untracked() }
+    }
+
+    /// Part of the path. What does not read is not there.
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T, AppError> {
+        self.params.get_str(name).and_then(|text| text.parse().ok()).ok_or(AppError::NotFound)
+    }
+
+    /// A parameter of the query, if it is there and not blank.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.query.get_str(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The address with these parameters instead of those of the same name; `None` takes one away.
+    pub fn with(&self, changes: &[(&str, Option<&str>)]) -> String {
+        let kept = self.query.latest_values().map(|(name, value)| (name.as_ref(), value));
+        let kept = kept.filter(|(name, _)| !name.starts_with("__"));
+        let kept = kept.filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+        let added = changes.iter().filter_map(|(name, value)| value.map(|value| (*name, value)));
+        address(&self.path, kept.chain(added))
+    }
+}
+
+/// A path with a query.
+pub(super) fn address<'a>(path: &str, query: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut address = path.to_owned();
+    for (index, (name, value)) in query.enumerate() {
+        address.push(if index == 0 { '?' } else { '&' });
+        address.push_str(&escape(name));
+        address.push('=');
+        address.push_str(&escape(value));
+    }
+    address
+}
+
+/// Percent-encodes all that is not safe everywhere in an address.
+fn escape(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            write!(escaped, "%{byte:02X}").unwrap_or_default();
+        }
+        escaped
+    })
+}
+
+impl Visit {
+    /// Wait for what this browser has seen, but not for long.
+    pub fn fresh(&self) -> Freshness {
+        patience(&self.request)
+    }
+
+    /// Names of the accounts that the viewer sees.
+    pub async fn names(&self) -> Result<Names, AppError> {
+        let filter = AccountsFilter { limit: 500, ..AccountsFilter::default() };
+        let accounts = self.queries.accounts(&self.viewer, filter, self.fresh()).await?.value.items;
+        Ok(accounts.into_iter().map(|account| (account.id, account.name)).collect())
+    }
+
+    /// The day of the request, UTC.
+    pub fn today(&self) -> Date {
+        Date::of_micros(self.request.now)
+    }
+}
+
+/// What a page that is not shown to someone signed in gets to know.
+pub(super) struct Stranger {
+    pub request: Request,
+    pub asked: Asked,
+}
+
+/// Shows a page to someone signed in; sends everyone else to sign in first.
+pub(super) fn show<Page, Work>(page: Page) -> AnyView
+where
+    Page: FnOnce(Visit) -> Work + Send + 'static,
+    Work: Future<Output = Result<Sheet, AppError>> + Send,
+{
+    let Stranger { request, asked } = stranger();
+    let queries = expect_context::<Ports>().queries;
+    let assets = expect_context::<Assets>();
+    let answer = expect_context::<ResponseOptions>();
+    Suspend::new(async move {
+        let locale = request.locale;
+        let result = match (request.viewer.clone(), queries) {
+            (None, _) => Err(AppError::NotSignedIn),
+            (_, None) => Err(AppError::Unavailable { retry_after: 5 }),
+            (Some(viewer), Some(queries)) => {
+                page(Visit { viewer, queries, request: request.clone(), locale, asked: asked.clone() }).await
+            }
+        };
+        let sheet = match result {
+            Ok(sheet) => {
+                if let Some(to) = &sheet.go {
+                    see_other(&answer, to);
+                }
+                sheet
+            }
+            Err(AppError::NotSignedIn) => {
+                let here = asked.with(&[]);
+                let next = (here != "/").then_some(("next", here.as_str()));
+                see_other(&answer, &address(links::SIGN_IN, next.into_iter()));
+                fault::sheet(&AppError::NotSignedIn, &asked.path)
+            }
+            Err(error) => {
+                refuse(&answer, &error);
+                fault::sheet(&error, &asked.path)
+            }
+        };
+        document(&request, &assets, sheet)
+    })
+    .into_any()
+}
+
+/// What is known of whoever asks, signed in or not.
+pub(super) fn stranger() -> Stranger {
+    Stranger { request: expect_context::<Request>(), asked: Asked::here() }
+}
+
+/// Sends the browser on to another page of ours.
+pub(super) fn see_other(answer: &ResponseOptions, to: &str) {
+    if let Ok(to) = HeaderValue::try_from(to) {
+        answer.set_status(StatusCode::SEE_OTHER);
+        answer.insert_header(header::LOCATION, to);
+    }
+}
+
+fn refuse(answer: &ResponseOptions, error: &AppError) {
+    answer.set_status(StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    if let AppError::Unavailable { retry_after } | AppError::TooMany { retry_after } = error {
+        answer.insert_header(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_escape_what_is_not_theirs() {
+        assert_eq!(address("/a", [("q", "a&b=c d"), ("x", "é")].into_iter()), "/a?q=a%26b%3Dc%20d&x=%C3%A9");
+        assert_eq!(address("/a", std::iter::empty()), "/a");
+    }
+}

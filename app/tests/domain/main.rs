@@ -1,0 +1,13 @@
+//! The rules of the ledger and its event contract, tested from outside: what goes in, what comes out.
+#![allow(clippy::unwrap_used)]
+
+mod account;
+mod account_closing;
+mod contract;
+mod date;
+mod given;
+mod money;
+mod properties;
+mod transfer;
+mod transfer_steps;
+mod world;

@@ -1,0 +1,202 @@
+//! Both sides in one process (role `all`), wired: they meet on the in-process bus and nowhere else.
+//!
+//! Guarantees an end in order: first what takes commands, then what reads, then the files.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use app::ports::{CommandPort, Ports, QueryPort, SessionPort};
+use futures_util::FutureExt as _;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::{Bus, InProcess, LogHead, LogSource},
+    config::DataDir,
+    read::{ReadSide, database::ReadDb, queries::SqlQueries},
+    token::{Revocations, TokenVerifier},
+    write::{
+        handler::Handler,
+        identity::{Passwords, People, SessionParts, Sessions, SignInLimits},
+        keys::SigningKeys,
+        log_source::WriteLog,
+        process_manager::ProcessManager,
+        store::{EventStore, Head, SqliteStore, connect_options},
+        writer::{Clock, SystemClock, Writer, WriterSettings},
+    },
+};
+
+/// How often the log's head is said again, and people whom another process changed are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A node at work.
+pub struct Node {
+    pub ports: Ports,
+    /// Takes the operator's commands too.
+    pub handler: Arc<Handler>,
+    pub tokens: Arc<TokenVerifier>,
+    pub read: Arc<ReadSide>,
+    pub bus: Arc<dyn Bus>,
+    store: Arc<SqliteStore>,
+    people_pool: SqlitePool,
+    writer: Writer,
+    writing: JoinHandle<()>,
+    /// Whatever sends commands by itself.
+    sending: Tasks,
+    reading: CancellationToken,
+    /// Whatever tells the bus.
+    telling: Tasks,
+}
+
+/// Tasks that end together.
+#[derive(Default)]
+struct Tasks {
+    cancelled: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.running.spawn(task);
+    }
+
+    async fn end(self) {
+        self.cancelled.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+}
+
+/// The people's table of the write database, which the store has brought up to date.
+pub async fn people_pool(data: &DataDir) -> anyhow::Result<SqlitePool> {
+    let options = connect_options(&data.write_db());
+    Ok(SqlitePoolOptions::new().max_connections(2).connect_with(options).await?)
+}
+
+impl Node {
+    /// Opens the folder's databases, made if they are not there, and starts everything but the web.
+    pub async fn start(data: &DataDir, settings: WriterSettings) -> anyhow::Result<Self> {
+        let keys = Arc::new(SigningKeys::load_or_create(&data.signing_key())?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (sending, reading, telling) = (Tasks::default(), CancellationToken::new(), Tasks::default());
+
+        // The write side.
+        let sqlite = Arc::new(SqliteStore::open(&data.write_db()).await.context("opening the log")?);
+        let store: Arc<dyn EventStore> = sqlite.clone();
+        let people_pool = people_pool(data).await.context("opening the table of people")?;
+        let people = Arc::new(People::new(people_pool.clone()));
+        let (writer, head, writing) = Writer::start(store.clone(), clock.clone(), settings);
+        let revocations = Arc::new(Revocations::default());
+        let sessions = Arc::new(
+            Sessions::start(SessionParts {
+                people: people.clone(),
+                passwords: Passwords::new()?,
+                limits: SignInLimits::default(),
+                keys: keys.clone(),
+                store: store.clone(),
+                writer: writer.clone(),
+                revocations: revocations.clone(),
+                clock: clock.clone(),
+            })
+            .await?,
+        );
+        sending.spawn({
+            let (sessions, cancelled) = (sessions.clone(), sending.cancelled.clone());
+            async move { sessions.run(cancelled).await }
+        });
+        let transfers = ProcessManager::new(store.clone(), writer.clone(), head.clone());
+        sending.spawn(transfers.run(sending.cancelled.clone()));
+
+        // The bus.
+        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone()));
+        let (log_head, log_heads) = watch::channel(None);
+        let (people_news, people_changes) = watch::channel(0);
+        for task in [say_head(head, clock.clone(), log_head).boxed(), watch_people(people, people_news).boxed()] {
+            let cancelled = telling.cancelled.clone();
+            telling.spawn(async move { cancelled.run_until_cancelled(task).await.unwrap_or_default() });
+        }
+        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people_changes));
+
+        // The read side.
+        let read_db = ReadDb::open(&data.read_db()).await.context("opening the read database")?;
+        let on_session = {
+            let revocations = revocations.clone();
+            Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at))
+        };
+        let read = ReadSide::start(read_db, bus.clone(), on_session, reading.clone()).await?;
+
+        let handler = Arc::new(Handler::new(writer.clone(), clock));
+        let commands: Arc<dyn CommandPort> = handler.clone();
+        let queries: Arc<dyn QueryPort> = Arc::new(SqlQueries::new(read.clone()));
+        let ports = Ports {
+            commands: Some(commands),
+            sessions: Some(sessions as Arc<dyn SessionPort>),
+            queries: Some(queries),
+        };
+        // In one process what the command side knows of ended sessions the query side knows at once.
+        let tokens = Arc::new(TokenVerifier::new(keys.public().iter(), revocations));
+        Ok(Self {
+            ports,
+            handler,
+            tokens,
+            read,
+            bus,
+            store: sqlite,
+            people_pool,
+            writer,
+            writing,
+            sending,
+            reading,
+            telling,
+        })
+    }
+
+    /// Ends everything; what was accepted is stored, and the files are closed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.sending.end().await;
+        self.writer.stop().await;
+        self.writing.await.context("the writer panicked")?;
+        self.reading.cancel();
+        self.read.stopped().await;
+        self.telling.end().await;
+        self.people_pool.close().await;
+        self.store.close().await?;
+        Ok(())
+    }
+}
+
+/// Says where the log ends: after each commit, and again every second, so that silence means something.
+async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: watch::Sender<Option<LogHead>>) {
+    // What is there before the writer has read the log is not its end.
+    while head.changed().await.is_ok() {
+        loop {
+            let Head { position, hash, .. } = *head.borrow_and_update();
+            to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
+            match tokio::time::timeout(TICK, head.changed()).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(_)) => return,
+            }
+        }
+    }
+}
+
+/// Counts up when people have changed: at once when it was here, within a second when another process did it.
+async fn watch_people(people: Arc<People>, to: watch::Sender<u64>) {
+    let mut here = people.changes();
+    let mut known = None;
+    loop {
+        match people.published().await {
+            Ok(published) if known.as_ref() == Some(&published) => {}
+            Ok(published) => {
+                known = Some(published);
+                to.send_modify(|changes| *changes += 1);
+            }
+            Err(error) => tracing::warn!(%error, "no news of people"),
+        }
+        match tokio::time::timeout(TICK, here.changed()).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(_)) => return,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `daybook serve`: a node with the web in front of it, until it is told to stop.
+
+use std::{net::TcpListener, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::node::Node;
+use crate::{
+    config::{DataDir, ServeArgs},
+    web::{self, AppState, WebOptions, listen::Tls},
+    write::writer::WriterSettings,
+};
+
+/// The files get this long to be closed once the last answer is out.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(data: &DataDir, args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let stopping = CancellationToken::new();
+    tokio::spawn({
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stopping = stopping.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping");
+            stopping.cancel();
+        }
+    });
+    let listener = bind(&args)?;
+    serve(data, &args, listener, stopping).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The socket, unless passwords would cross a network in the clear without anyone having said so.
+fn bind(args: &ServeArgs) -> anyhow::Result<TcpListener> {
+    if !args.listen.ip().is_loopback() && args.tls_cert.is_none() && !args.allow_insecure_http {
+        bail!(
+            "others than this machine can reach {}, and over plain HTTP they would send passwords in the clear: \
+             give --tls-cert and --tls-key, or say --allow-insecure-http",
+            args.listen
+        );
+    }
+    TcpListener::bind(args.listen).with_context(|| format!("listening on {}", args.listen))
+}
+
+/// Serves on `listener` until `stopping` is cancelled.
+pub async fn serve(
+    data: &DataDir,
+    args: &ServeArgs,
+    listener: TcpListener,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    // Held until everything is closed.
+    let Some(_lock) = data.lock().context("locking the data folder")? else {
+        bail!("another daybook serves the data folder {data} already");
+    };
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| Tls { certificate, key });
+    let options = WebOptions {
+        public_url: args.public_url.clone(),
+        tls: tls.is_some(),
+        exposed: !args.listen.ip().is_loopback(),
+        trusted_proxies: args.trusted_proxy.clone(),
+        max_requests: args.max_requests,
+        request_timeout: args.request_timeout,
+        ..WebOptions::default()
+    };
+    if args.demo
+        && let Some(people) = super::demo::fill(data).await.context("making demo data")?
+    {
+        super::demo::print(&people);
+    }
+    let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
+    let node = Node::start(data, settings).await?;
+    let state = AppState::new(node.ports.clone(), node.tokens.clone(), options, stopping.clone());
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
+    let served = web::listen::serve(listener, tls, web::router(state), stopping).await;
+    match tokio::time::timeout(CLOSING, node.stop()).await {
+        Ok(stopped) => stopped?,
+        // Nothing that was confirmed depends on it: the log is durable, and views go on from their checkpoints.
+        Err(_) => tracing::warn!("the databases were not closed in time"),
+    }
+    served.context("serving")
+}

@@ -1,0 +1,105 @@
+//! `daybook user`: who may sign in. Beside a running server too, which notices within a second.
+
+use std::{io::BufRead as _, process::ExitCode};
+
+use anyhow::{Context as _, bail};
+use app::ports::Role;
+
+use super::node::people_pool;
+use crate::{
+    config::{DataDir, UserCommand},
+    write::{
+        identity::{HashedPassword, NewPerson, Passwords, People, PersonRow},
+        store::SqliteStore,
+        writer::{Clock as _, SystemClock},
+    },
+};
+
+/// Changes or shows the people of this ledger.
+pub async fn run(data: &DataDir, command: UserCommand) -> anyhow::Result<ExitCode> {
+    // Brings the tables up to date.
+    SqliteStore::open(&data.write_db()).await?.close().await?;
+    let pool = people_pool(data).await?;
+    let people = People::new(pool.clone());
+    match command {
+        UserCommand::Add { email, name, admin, password_stdin } => {
+            let password = password(password_stdin).await?;
+            let roles = if admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] };
+            let new = NewPerson { email: email.clone(), name, roles, password: password.hashed };
+            let id = people.add(new, SystemClock.now_micros()).await?;
+            println!("Added {email} as {id}.");
+            if let Some(made) = password.made {
+                println!("Password, shown only now: {made}");
+            }
+        }
+        UserCommand::List => {
+            for row in people.list().await? {
+                let roles = if row.person.roles.contains(&Role::Admin) { "admin" } else { "customer" };
+                let disabled = if row.disabled { " disabled" } else { "" };
+                println!("{} {} {roles}{disabled} {:?}", row.person.id, row.person.email, row.person.name);
+            }
+        }
+        UserCommand::Password { email, password_stdin } => {
+            let row = find(&people, &email).await?;
+            let password = password(password_stdin).await?;
+            people.set_password(row.person.id, &password.hashed).await?;
+            println!("{email} has a new password; all their sessions end.");
+            if let Some(made) = password.made {
+                println!("Password, shown only now: {made}");
+            }
+        }
+        UserCommand::Disable { email } => {
+            people.disable(find(&people, &email).await?.person.id).await?;
+            println!("{email} cannot sign in any more; all their sessions end.");
+        }
+    }
+    pool.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who has this e-mail.
+pub(super) async fn find(people: &People, email: &str) -> anyhow::Result<PersonRow> {
+    match people.by_email(email).await? {
+        Some(row) => Ok(row),
+        None => bail!("nobody here has the e-mail {email}"),
+    }
+}
+
+struct Password {
+    hashed: HashedPassword,
+    /// To be shown, if it was made here.
+    made: Option<String>,
+}
+
+async fn password(from_stdin: bool) -> anyhow::Result<Password> {
+    let made = if from_stdin { None } else { Some(made_up()?) };
+    let text = match &made {
+        Some(made) => made.clone(),
+        None => {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).context("reading the password from stdin")?;
+            line.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    Ok(Password { hashed: Passwords::new()?.hash(&text).await?, made })
+}
+
+/// 100 random bits in groups that can be read aloud: no letter looks like another.
+pub(super) fn made_up() -> anyhow::Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut random = [0; 20];
+    getrandom::fill(&mut random)?;
+    let letters: Vec<char> = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    Ok(letters.chunks(5).map(String::from_iter).collect::<Vec<_>>().join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_password_is_long_and_never_the_same() {
+        let (one, other) = (made_up().expect("a password"), made_up().expect("a password"));
+        assert!(one.len() == 23 && one != other, "{one} {other}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The command line: every value as a flag and as `DAYBOOK_…`, each with a safe default.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    cli::{export::ExportArgs, import::ImportArgs},
+    web::network::{Network, PublicUrl},
+};
+
+/// A money ledger whose truth is the log of what happened.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Folder with the log, the views and the signing key; made if absent, readable by its owner only
+    #[arg(long, global = true, env = "DAYBOOK_DATA_DIR", default_value = "./data", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// How log lines on stderr look
+    #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or levels by module as in `info,server::web=debug`
+    #[arg(long, global = true, env = "DAYBOOK_LOG", default_value = "info,sqlx=warn", value_name = "FILTER")]
+    pub log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Box<ServeArgs>),
+    /// Walk the whole log and check every hash; also against an anchor
+    Verify(VerifyArgs),
+    /// Print a signed anchor: where the log stands, to be kept elsewhere
+    Anchor,
+    /// Build views anew from the log, beside the live ones, and switch
+    Rebuild(RebuildArgs),
+    /// Print all views in one canonical form, to compare
+    Dump,
+    /// Bring in bank transactions (CSV) or a whole log (NDJSON)
+    Import(Box<ImportArgs>),
+    /// Write all events, in order
+    Export(ExportArgs),
+    /// Fill an empty data folder with two customers, an admin, and a few months of history
+    Demo,
+    /// People who may sign in
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Session tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Origin under which browsers find it, such as https://daybook.example; needed behind a proxy
+    #[arg(long, env = "DAYBOOK_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+    /// Proxies, by address or network, that say truly where a client comes from (`X-Forwarded-For`)
+    #[arg(long, env = "DAYBOOK_TRUSTED_PROXY", value_delimiter = ',', value_name = "NETWORK")]
+    pub trusted_proxy: Vec<Network>,
+    /// Certificate chain, PEM: serves TLS, with HTTP/2
+    #[arg(long, env = "DAYBOOK_TLS_CERT", requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM
+    #[arg(long, env = "DAYBOOK_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Listen on plain HTTP where others than this machine can reach it
+    #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP")]
+    pub allow_insecure_http: bool,
+    /// Fill an empty data folder with demo data first, and print who can sign in
+    #[arg(long, env = "DAYBOOK_DEMO")]
+    pub demo: bool,
+    /// Commands that wait for a commit at most; more are refused at once
+    #[arg(long, env = "DAYBOOK_QUEUE", default_value = "8192", value_name = "COMMANDS",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub queue: usize,
+    /// Requests at work at the same time at most; more are refused at once
+    #[arg(long, env = "DAYBOOK_MAX_REQUESTS", default_value = "4096", value_name = "REQUESTS",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub max_requests: usize,
+    /// Seconds after which a request is given up
+    #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub request_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Check against this anchor too: finds a removed tail or stream, and history rewritten with new hashes
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// Only this one; all if absent
+    #[arg(long, value_name = "NAME")]
+    pub projection: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add someone; prints a password unless one comes on stdin
+    Add {
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// May see everything, and operate
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from stdin, one line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Everyone who was added
+    List,
+    /// Give someone a new password; ends all their sessions
+    Password {
+        #[arg(long)]
+        email: String,
+        /// Read the password from stdin, one line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Bar someone from signing in; ends all their sessions
+    Disable {
+        #[arg(long)]
+        email: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print a session token for someone, good for 15 minutes and for renewals
+    Create {
+        #[arg(long)]
+        email: String,
+    },
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => Err("1 to 3600".to_owned()),
+    }
+}
+
+/// Where things lie in the data folder.
+#[derive(Debug, Clone)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Makes the folder, for its owner only, unless it is there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The write side's database: the log, people, checkpoints.
+    pub fn write_db(&self) -> PathBuf {
+        self.0.join("write.sqlite")
+    }
+
+    /// The read side's database: can be deleted, is built again from the log.
+    pub fn read_db(&self) -> PathBuf {
+        self.0.join("read.sqlite")
+    }
+
+    pub fn signing_key(&self) -> PathBuf {
+        self.0.join("signing.key")
+    }
+
+    /// Takes the folder for a server; `None` if one runs on it already. Held as long as the file is open, so a killed
+    /// server leaves nothing behind that would have to be cleared away.
+    pub fn lock(&self) -> io::Result<Option<fs::File>> {
+        let file = fs::File::options().create(true).truncate(false).write(true).open(self.0.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl std::fmt::Display for DataDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_value_has_an_environment_variable() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        let serve = command.find_subcommand("serve").expect("serve");
+        for argument in
+            serve.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
+            let name = argument.get_env().unwrap_or_else(|| panic!("{argument} has no environment variable"));
+            assert!(name.to_string_lossy().starts_with("DAYBOOK_"), "{argument}");
+            assert!(argument.get_help().is_some(), "{argument} says nothing");
+        }
+    }
+
+    #[test]
+    fn the_data_folder_is_private_and_has_one_server() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a/data");
+        let data = DataDir::open(&path).expect("a data folder");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).expect("a folder").permissions().mode() & 0o777, 0o700);
+        }
+        let first = data.lock().expect("a lock");
+        assert!(first.is_some() && data.lock().expect("a lock").is_none());
+        drop(first);
+        assert!(data.lock().expect("a lock").is_some());
+    }
+}

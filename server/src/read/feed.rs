@@ -1,0 +1,318 @@
+//! The feed: this node's own copy of the log, and the only consumer of the bus.
+//!
+//! It takes events in the order of the log and none twice, never skips a position, and takes none whose hash does not
+//! follow from its own bytes and the stream's event before. What is missing or damaged is asked for again, from where
+//! the feed stands, for as long as it takes; which position it waits for is said in the node's status.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use app::{
+    domain::session::SessionEvent,
+    wire::{Envelope, Event, GENESIS, Hash, Metadata, Parked, Position, StreamId, decode, event_hash},
+};
+use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    columns::{json_array, pieces, position, text, unreadable, version},
+    database::ReadDb,
+};
+use crate::bus::{Bus, BusError};
+
+/// Is told of each ended session, in the order of the log, with the time it was recorded (microseconds since 1970).
+pub type OnSessionEvent = Arc<dyn Fn(&SessionEvent, i64) + Send + Sync>;
+
+/// Sessions that ended longer ago than this have no token left, microseconds. No session lives longer.
+const SESSION_MEMORY: i64 = 13 * 3600 * 1_000_000;
+const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+
+/// Why the feed does not go on from where it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error("waiting for position {missing}: the bus brought {found} next")]
+    Hole { missing: Position, found: Position },
+    #[error("waiting for an undamaged position {position}: {what}")]
+    Damaged { position: Position, what: String },
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("the read database does not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The feed of a node.
+pub struct Feed {
+    db: ReadDb,
+    position: watch::Sender<Position>,
+    waiting: watch::Sender<Option<Parked>>,
+    on_session: OnSessionEvent,
+}
+
+impl Feed {
+    /// Stands where the read database left it. `on_session` is told at once of what ended lately.
+    pub async fn open(db: ReadDb, on_session: OnSessionEvent) -> Result<Self, sqlx::Error> {
+        let mut tx = db.read().await?;
+        let position = last_position(&mut tx).await?;
+        let since = now().saturating_sub(SESSION_MEMORY);
+        for envelope in ended_sessions(&mut tx, since).await? {
+            tell(&on_session, &envelope);
+        }
+        Ok(Self { db, position: watch::Sender::new(position), waiting: watch::Sender::new(None), on_session })
+    }
+
+    /// The position of the last event taken in; it is committed.
+    pub fn position(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    /// What it waits for, where it cannot go on.
+    pub fn waiting(&self) -> Option<Parked> {
+        self.waiting.borrow().clone()
+    }
+
+    /// Follows the bus until it is cancelled.
+    pub async fn run(&self, bus: &dyn Bus, cancelled: CancellationToken) {
+        let mut patience = PATIENCE[0];
+        loop {
+            let before = *self.position.borrow();
+            let error = tokio::select! {
+                () = cancelled.cancelled() => return,
+                error = self.follow(bus) => error,
+            };
+            let position = *self.position.borrow();
+            tracing::warn!(after = position.0, %error, "the feed does not go on");
+            self.waiting.send_replace(Some(Parked { position: position.next(), error: error.to_string() }));
+            patience = if position > before { PATIENCE[0] } else { PATIENCE[1].min(patience * 2) };
+            tokio::select! {
+                () = cancelled.cancelled() => return,
+                () = tokio::time::sleep(patience) => {}
+            }
+        }
+    }
+
+    /// Takes in what one subscription brings, until it fails.
+    async fn follow(&self, bus: &dyn Bus) -> FeedError {
+        let after = *self.position.borrow();
+        let mut events = match bus.events(after).await {
+            Ok(events) => events,
+            Err(error) => return error.into(),
+        };
+        loop {
+            let taken = match events.next().await {
+                Ok(envelopes) => self.take(envelopes).await,
+                Err(error) => return error.into(),
+            };
+            if let Err(error) = taken {
+                return error;
+            }
+        }
+    }
+
+    /// Takes in the events that follow on its own, in one transaction. Before a hole or a damaged event it takes what
+    /// comes before, then says what is missing.
+    pub async fn take(&self, mut envelopes: Vec<Envelope>) -> Result<(), FeedError> {
+        let mut last = *self.position.borrow();
+        envelopes.retain(|envelope| envelope.position > last);
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.write().await?;
+        let mut chains = last_hashes(&mut tx, &envelopes).await?;
+        let mut taken: Vec<(Envelope, Metadata)> = Vec::with_capacity(envelopes.len());
+        let mut problem = None;
+        for envelope in envelopes {
+            match check(&envelope, last, &mut chains) {
+                Ok(Some(metadata)) => {
+                    last = envelope.position;
+                    taken.push((envelope, metadata));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    problem = Some(error);
+                    break;
+                }
+            }
+        }
+        if !taken.is_empty() {
+            insert(&mut tx, &taken).await?;
+            tx.commit().await?;
+            for (envelope, _) in &taken {
+                tell(&self.on_session, envelope);
+            }
+            self.position.send_replace(last);
+        }
+        match problem {
+            Some(error) => Err(error),
+            None => {
+                self.waiting.send_if_modified(|waiting| waiting.take().is_some());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// `Ok(None)`: a duplicate. Moves the stream's chain on.
+fn check(
+    envelope: &Envelope,
+    last: Position,
+    chains: &mut HashMap<StreamId, Hash>,
+) -> Result<Option<Metadata>, FeedError> {
+    if envelope.position <= last {
+        return Ok(None);
+    }
+    if envelope.position != last.next() {
+        return Err(FeedError::Hole { missing: last.next(), found: envelope.position });
+    }
+    let damaged = |what: String| FeedError::Damaged { position: envelope.position, what };
+    let previous = match chains.get(&envelope.stream) {
+        None if envelope.version.0 == 1 => &GENESIS,
+        None => return Err(damaged(format!("nothing of {} before version {}", envelope.stream, envelope.version))),
+        Some(hash) => hash,
+    };
+    if event_hash(envelope, previous) != envelope.hash {
+        return Err(damaged("its hash does not follow from its bytes and the event before".to_owned()));
+    }
+    let metadata = serde_json::from_slice(&envelope.metadata)
+        .map_err(|error| damaged(format!("its metadata does not read: {error}")))?;
+    chains.insert(envelope.stream, envelope.hash);
+    Ok(Some(metadata))
+}
+
+/// The hash of the event before the first new one, for each stream that has one.
+async fn last_hashes(
+    tx: &mut SqliteConnection,
+    envelopes: &[Envelope],
+) -> Result<HashMap<StreamId, Hash>, sqlx::Error> {
+    let mut first: BTreeMap<StreamId, u64> = BTreeMap::new();
+    for envelope in envelopes {
+        first.entry(envelope.stream).or_insert(envelope.version.0.saturating_sub(1));
+    }
+    let rows = sqlx::query(
+        "SELECT stream, hash FROM json_each(?) JOIN feed ON stream = value ->> 0 AND version = value ->> 1",
+    )
+    .bind(json_array(first.iter().filter(|(_, version)| **version > 0)))
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| Ok((text(row, "stream")?, hash(row)?))).collect()
+}
+
+async fn insert(tx: &mut SqliteConnection, taken: &[(Envelope, Metadata)]) -> Result<(), sqlx::Error> {
+    for piece in pieces(taken) {
+        QueryBuilder::new(
+            "INSERT INTO feed (position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at,
+                 hash, command_id, correlation_id, causation_id) ",
+        )
+        .push_values(piece, |mut values, (envelope, metadata)| {
+            values
+                .push_bind(envelope.position.as_i64())
+                .push_bind(envelope.event_id.to_string())
+                .push_bind(envelope.stream.to_string())
+                .push_bind(envelope.version.as_i64())
+                .push_bind(envelope.event_type.as_str())
+                .push_bind(i64::from(envelope.schema))
+                .push_bind(envelope.payload.as_slice())
+                .push_bind(envelope.metadata.as_slice())
+                .push_bind(envelope.recorded_at)
+                .push_bind(envelope.hash.0.as_slice())
+                .push_bind(metadata.command_id.to_string())
+                .push_bind(metadata.correlation_id.to_string())
+                .push_bind(metadata.causation_id.map(|id| id.to_string()));
+        })
+        .build()
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+fn tell(on_session: &OnSessionEvent, envelope: &Envelope) {
+    if !envelope.event_type.starts_with("session.") {
+        return;
+    }
+    match decode(&envelope.event_type, envelope.schema, &envelope.payload) {
+        Ok(Event::Session(event)) => on_session(&event, envelope.recorded_at),
+        Ok(Event::Account(_) | Event::Transfer(_) | Event::Projection(_)) => {}
+        // The feed keeps what it cannot read; that a session ended is then not known here until its token runs out.
+        Err(error) => tracing::error!(position = envelope.position.0, %error, "a session event does not read"),
+    }
+}
+
+async fn ended_sessions(tx: &mut SqliteConnection, since: i64) -> Result<Vec<Envelope>, sqlx::Error> {
+    // In order of time, which is the order of the log: the index serves it.
+    let rows = sqlx::query(
+        "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
+         FROM feed
+         WHERE event_type IN ('session.session_ended', 'session.user_sessions_ended') AND recorded_at >= ?
+         ORDER BY recorded_at, position",
+    )
+    .bind(since)
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(envelope).collect()
+}
+
+/// The position of the last event in the feed.
+pub async fn last_position(tx: &mut SqliteConnection) -> Result<Position, sqlx::Error> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(position) FROM feed").fetch_one(tx).await?;
+    Ok(Position::from_i64(last.unwrap_or(0)))
+}
+
+/// Up to `limit` events after `after`, in order.
+pub async fn read(tx: &mut SqliteConnection, after: Position, limit: u32) -> Result<Vec<Envelope>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
+         FROM feed WHERE position > ? ORDER BY position LIMIT ?",
+    )
+    .bind(after.as_i64())
+    .bind(limit)
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(envelope).collect()
+}
+
+/// The events of a stream before the position `before`, in order.
+pub async fn read_stream_before(
+    tx: &mut SqliteConnection,
+    stream: StreamId,
+    before: Position,
+) -> Result<Vec<Envelope>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
+         FROM feed WHERE stream = ? AND position < ? ORDER BY version",
+    )
+    .bind(stream.to_string())
+    .bind(before.as_i64())
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(envelope).collect()
+}
+
+/// A row of `feed`: the envelope's columns by name.
+pub fn envelope(row: &SqliteRow) -> Result<Envelope, sqlx::Error> {
+    Ok(Envelope {
+        position: position(row, "position")?,
+        event_id: text(row, "event_id")?,
+        stream: text(row, "stream")?,
+        version: version(row, "version")?,
+        event_type: row.try_get("event_type")?,
+        schema: row.try_get("schema")?,
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        recorded_at: row.try_get("recorded_at")?,
+        hash: hash(row)?,
+    })
+}
+
+fn hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
+    let bytes: &[u8] = row.try_get("hash")?;
+    bytes.try_into().map(Hash).map_err(|error| unreadable("hash", error))
+}
+
+/// Microseconds since 1970.
+pub(super) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,185 @@
+//! The read side: a query node's own copy of the log, and the views that are projected from it.
+//!
+//! It hears of the world by the bus alone. [`ReadSide`] runs the feed, a runner for each projection, and the list of
+//! people, and tells after each commit what has changed.
+
+mod batch;
+pub mod changes;
+pub mod columns;
+pub mod database;
+pub mod dump;
+pub mod feed;
+mod people;
+pub mod projections;
+pub mod queries;
+pub mod rebuild;
+mod runner;
+
+use std::{sync::Arc, time::Duration};
+
+use app::wire::{Position, ProjectionStatus, ReadStatus};
+use tokio::sync::{broadcast, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    changes::{Committed, Reset},
+    database::{ReadDb, ReadDbError},
+    feed::{Feed, OnSessionEvent, now},
+    projections::Projection,
+    rebuild::RebuildError,
+    runner::{Runner, checkpoint},
+};
+use crate::bus::{Bus, LogHead};
+
+/// Batches that a slow listener may be behind before it misses some; it reads the tables then.
+const BACKLOG: usize = 64;
+/// A `LogHead` older than this says nothing of how far behind this node is, microseconds.
+const HEAD_IS_NEWS: i64 = 10_000_000;
+
+/// A query node at work.
+pub struct ReadSide {
+    pub db: ReadDb,
+    feed: Arc<Feed>,
+    runners: Vec<Arc<Runner>>,
+    changes: broadcast::Sender<Arc<Committed>>,
+    resets: broadcast::Sender<Reset>,
+    head: watch::Receiver<Option<LogHead>>,
+    started_at: i64,
+    cancelled: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl ReadSide {
+    /// Starts all of Daybook's projections over `db`, fed by `bus`, until `cancelled`. `on_session` is told of the
+    /// sessions that ended lately before this returns, and then of each that ends.
+    pub async fn start(
+        db: ReadDb,
+        bus: Arc<dyn Bus>,
+        on_session: OnSessionEvent,
+        cancelled: CancellationToken,
+    ) -> Result<Arc<Self>, ReadDbError> {
+        Self::start_with(projections::all(), db, bus, on_session, cancelled).await
+    }
+
+    /// [`Self::start`] with projections of the caller's own.
+    pub async fn start_with(
+        projections: Vec<Arc<dyn Projection>>,
+        db: ReadDb,
+        bus: Arc<dyn Bus>,
+        on_session: OnSessionEvent,
+        cancelled: CancellationToken,
+    ) -> Result<Arc<Self>, ReadDbError> {
+        let outdated = rebuild::install(&db, &projections).await?;
+        let feed = Arc::new(Feed::open(db.clone(), on_session).await?);
+        let (changes, resets) = (broadcast::Sender::new(BACKLOG), broadcast::Sender::new(BACKLOG));
+        let mut runners = Vec::new();
+        let mut tx = db.read().await?;
+        for projection in projections {
+            let position = checkpoint(&mut tx, projection.name()).await?.map_or(Position(0), |found| found.position);
+            let runner = Runner::new(projection, db.clone(), position, changes.clone(), resets.clone());
+            runners.push(Arc::new(runner));
+        }
+        tx.commit().await?;
+
+        let tasks = TaskTracker::new();
+        for runner in &runners {
+            let (runner, feed, cancelled) = (runner.clone(), feed.position(), cancelled.clone());
+            let outdated = outdated.contains(&runner.name());
+            tasks.spawn(async move { runner.run(outdated, feed, cancelled).await });
+        }
+        let head = bus.log_head();
+        tasks.spawn({
+            let (feed, bus, cancelled) = (feed.clone(), bus.clone(), cancelled.clone());
+            async move { feed.run(bus.as_ref(), cancelled).await }
+        });
+        tasks.spawn({
+            let (db, cancelled) = (db.clone(), cancelled.clone());
+            async move { people::run(&db, bus.as_ref(), cancelled).await }
+        });
+        tasks.close();
+        let started_at = now();
+        Ok(Arc::new(Self { db, feed, runners, changes, resets, head, started_at, cancelled, tasks }))
+    }
+
+    /// Each projection's batches from now on, after their commits. A listener that lags reads the tables.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.changes.subscribe()
+    }
+
+    /// Projections whose tables were replaced, from now on.
+    pub fn resets(&self) -> broadcast::Receiver<Reset> {
+        self.resets.subscribe()
+    }
+
+    /// The position up to which this node has the log.
+    pub fn feed_position(&self) -> watch::Receiver<Position> {
+        self.feed.position()
+    }
+
+    /// What this projection shows; `None` if there is none of that name.
+    pub fn position(&self, projection: &str) -> Option<watch::Receiver<Position>> {
+        self.runner(projection).map(Runner::position)
+    }
+
+    /// R5: waits until all of `projections` show `position`. False: not within `timeout`; it is stored all the same.
+    pub async fn wait_for(&self, projections: &[&str], position: Position, timeout: Duration) -> bool {
+        let seen = async {
+            for name in projections {
+                let Some(mut shown) = self.position(name) else { return false };
+                if shown.wait_for(|shown| *shown >= position).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(timeout, seen).await.unwrap_or(false)
+    }
+
+    /// R2: has a parked projection try its event again. False if there is none of that name.
+    pub fn retry(&self, projection: &str) -> bool {
+        self.runner(projection).map(Runner::retry).is_some()
+    }
+
+    /// R3: rebuilds one projection while it is served; `None` if there is none of that name.
+    pub async fn rebuild(&self, projection: &str) -> Option<Result<(), RebuildError>> {
+        match self.runner(projection) {
+            Some(runner) => Some(runner.rebuild().await),
+            None => None,
+        }
+    }
+
+    /// What this node knows of itself.
+    pub fn status(&self) -> ReadStatus {
+        let heard = *self.head.borrow();
+        let news = heard.filter(|head| now().saturating_sub(head.at) <= HEAD_IS_NEWS);
+        let head = news.map(|head| head.position);
+        let projections = self.runners.iter().map(|runner| {
+            let checkpoint = *runner.position().borrow();
+            ProjectionStatus {
+                name: runner.name().to_owned(),
+                checkpoint,
+                lag: head.map(|head| head.0.saturating_sub(checkpoint.0)),
+                parked: runner.parked().borrow().clone(),
+                rebuilding: runner.rebuilding(),
+            }
+        });
+        ReadStatus {
+            head,
+            unknown_since: head.is_none().then(|| heard.map_or(self.started_at, |head| head.at)),
+            feed: *self.feed.position().borrow(),
+            waiting: self.feed.waiting(),
+            projections: projections.collect(),
+        }
+    }
+
+    /// Returns when everything has stopped after the cancellation, and closes the read database.
+    pub async fn stopped(&self) {
+        self.cancelled.cancelled().await;
+        self.tasks.wait().await;
+        self.db.close().await;
+    }
+
+    fn runner(&self, projection: &str) -> Option<&Runner> {
+        self.runners.iter().find(|runner| runner.name() == projection).map(AsRef::as_ref)
+    }
+}

@@ -1,0 +1,79 @@
+//! Who people are, as the bus says: latest wins, and whoever is forgotten is gone. In no log and in no dump.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sqlx::SqliteConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::{columns::json_array, database::ReadDb};
+use crate::bus::{Bus, Person, PersonChange};
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Follows the bus until it is cancelled.
+pub async fn run(db: &ReadDb, bus: &dyn Bus, cancelled: CancellationToken) {
+    let work = async {
+        loop {
+            if let Err(error) = follow(db, bus).await {
+                tracing::warn!(%error, "no news of people");
+                tokio::time::sleep(PATIENCE).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = cancelled.cancelled() => {}
+        () = work => {}
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
+    let mut people = bus.people().await?;
+    // A subscription begins with all who are known: whoever is not among them was forgotten while nobody listened.
+    let known = people.next().await?;
+    let mut tx = db.write().await?;
+    let ids: BTreeSet<_> = known
+        .iter()
+        .filter_map(|change| match change {
+            PersonChange::Known(person) => Some(person.id),
+            PersonChange::Forgotten(_) => None,
+        })
+        .collect();
+    sqlx::query("DELETE FROM people WHERE id NOT IN (SELECT value FROM json_each(?))")
+        .bind(json_array(ids))
+        .execute(&mut *tx)
+        .await?;
+    apply(&mut tx, &known).await?;
+    tx.commit().await?;
+    loop {
+        let changes = people.next().await?;
+        let mut tx = db.write().await?;
+        apply(&mut tx, &changes).await?;
+        tx.commit().await?;
+    }
+}
+
+async fn apply(tx: &mut SqliteConnection, changes: &[PersonChange]) -> Result<(), Failure> {
+    for change in changes {
+        match change {
+            PersonChange::Known(Person { id, name, email, roles }) => {
+                sqlx::query(
+                    "INSERT INTO people (id, name, email, roles) VALUES (?, ?, ?, ?)
+                     ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email,
+                         roles = excluded.roles",
+                )
+                .bind(id.to_string())
+                .bind(name.as_str())
+                .bind(email.as_str())
+                .bind(serde_json::to_string(roles)?)
+                .execute(&mut *tx)
+                .await?;
+            }
+            PersonChange::Forgotten(id) => {
+                sqlx::query("DELETE FROM people WHERE id = ?").bind(id.to_string()).execute(&mut *tx).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! The statement: what moved an account's balance, with the balance after each entry in order of versions.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use app::{
+    domain::{AccountId, EventId, TransferId, transfer::TransferEvent},
+    wire::{Event, StatementRow},
+};
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    super::{
+        changes::{Changed, Changes},
+        columns::{choice, json_array, optional, pieces, position, text, version, word},
+    },
+    ApplyError, Decoded, Projection, Tables,
+    entry::entry,
+};
+
+pub struct Statement;
+
+#[async_trait]
+impl Projection for Statement {
+    fn name(&self) -> &'static str {
+        "statement"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["statement", "statement_transfers"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("../../../../migrations/read/sqlite/projections/statement.sql")
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut SqliteConnection,
+        tables: Tables,
+        events: &[&Decoded],
+        changes: &mut Changes,
+    ) -> Result<(), ApplyError> {
+        let mut balances = load_balances(tx, tables, events).await?;
+        let mut transfers = Descriptions::load(tx, tables, events).await?;
+        let mut rows: Vec<StatementRow> = Vec::with_capacity(events.len());
+        let mut by_event: HashMap<EventId, usize> = HashMap::new();
+        let mut reversed: Vec<StatementRow> = Vec::new();
+
+        for decoded in events {
+            let envelope = &decoded.envelope;
+            let event = match &decoded.event {
+                Event::Account(event) => event,
+                Event::Transfer(event) => {
+                    transfers.apply(TransferId(envelope.stream.id), event);
+                    continue;
+                }
+                Event::Session(_) | Event::Projection(_) => continue,
+            };
+            let Some(entry) = entry(event, envelope.recorded_at) else { continue };
+            let account_id = AccountId(envelope.stream.id);
+            if let Some(target) = entry.reverses {
+                let earlier = match by_event.get(&target) {
+                    Some(&index) => rows.get_mut(index),
+                    None => {
+                        reversed.extend(load_entry(tx, tables, account_id, target).await?);
+                        reversed.last_mut().filter(|row| row.event_id == target)
+                    }
+                };
+                // Absent only where an admin had it skipped.
+                if let Some(row) = earlier {
+                    row.reversed_by = Some(envelope.event_id);
+                    row.position = envelope.position;
+                }
+            }
+            let balance = balances.entry(account_id).or_default();
+            *balance = balance.saturating_add(entry.amount);
+            by_event.insert(envelope.event_id, rows.len());
+            let (transfer_id, counterparty) = entry.transfer.unzip();
+            let description = entry.description.or_else(|| transfers.of(transfer_id?));
+            rows.push(StatementRow {
+                account_id,
+                event_id: envelope.event_id,
+                kind: entry.kind,
+                amount: entry.amount,
+                balance: *balance,
+                effective_on: entry.effective_on,
+                recorded_at: envelope.recorded_at,
+                description: description.map(str::to_owned),
+                transfer_id,
+                counterparty,
+                reverses: entry.reverses,
+                reversed_by: None,
+                version: envelope.version,
+                entry_position: envelope.position,
+                position: envelope.position,
+            });
+        }
+
+        save(tx, tables, &rows).await?;
+        for row in &reversed {
+            mark_reversed(tx, tables, row).await?;
+        }
+        transfers.save(tx, tables).await?;
+        changes.add(|| {
+            rows.extend(reversed);
+            rows.sort_by_key(|row| row.position);
+            rows.into_iter().map(Changed::Statement)
+        });
+        Ok(())
+    }
+}
+
+/// Descriptions of transfers on their way.
+struct Descriptions {
+    known: BTreeMap<TransferId, String>,
+    new: BTreeSet<TransferId>,
+    ended: HashSet<TransferId>,
+}
+
+impl Descriptions {
+    async fn load(tx: &mut SqliteConnection, tables: Tables, events: &[&Decoded]) -> Result<Self, ApplyError> {
+        let touched: BTreeSet<_> = events
+            .iter()
+            .filter_map(|decoded| match &decoded.event {
+                Event::Account(event) => entry(event, 0)?.transfer.map(|(id, _)| id),
+                Event::Transfer(_) => Some(TransferId(decoded.envelope.stream.id)),
+                Event::Session(_) | Event::Projection(_) => None,
+            })
+            .collect();
+        let mut known = BTreeMap::new();
+        if !touched.is_empty() {
+            let rows = sqlx::query(tables.sql(
+                "SELECT transfer_id, description FROM statement_transfers{next}
+                 WHERE transfer_id IN (SELECT value FROM json_each(?))",
+            ))
+            .bind(json_array(touched))
+            .fetch_all(tx)
+            .await?;
+            for row in &rows {
+                known.insert(text(row, "transfer_id")?, row.try_get("description")?);
+            }
+        }
+        Ok(Self { known, new: BTreeSet::new(), ended: HashSet::new() })
+    }
+
+    fn apply(&mut self, id: TransferId, event: &TransferEvent) {
+        match event {
+            TransferEvent::TransferRequested { description, .. } => {
+                if let Some(description) = description {
+                    self.known.insert(id, description.clone());
+                    self.new.insert(id);
+                }
+            }
+            TransferEvent::TransferCompleted {} | TransferEvent::TransferFailed { .. } => {
+                if self.known.contains_key(&id) && !self.new.remove(&id) {
+                    self.ended.insert(id);
+                }
+            }
+        }
+    }
+
+    fn of(&self, id: TransferId) -> Option<&str> {
+        self.known.get(&id).map(String::as_str)
+    }
+
+    async fn save(self, tx: &mut SqliteConnection, tables: Tables) -> Result<(), ApplyError> {
+        let new: Vec<_> = self.new.iter().filter_map(|id| Some((id, self.known.get(id)?))).collect();
+        for piece in pieces(&new) {
+            QueryBuilder::new(tables.text("INSERT INTO statement_transfers{next} (transfer_id, description) "))
+                .push_values(piece, |mut values, (id, description)| {
+                    values.push_bind(id.to_string()).push_bind(description.as_str());
+                })
+                .build()
+                .execute(&mut *tx)
+                .await?;
+        }
+        if !self.ended.is_empty() {
+            sqlx::query(
+                tables
+                    .sql("DELETE FROM statement_transfers{next} WHERE transfer_id IN (SELECT value FROM json_each(?))"),
+            )
+            .bind(json_array(self.ended))
+            .execute(tx)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The balances that the accounts of the batch had before it.
+async fn load_balances(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    events: &[&Decoded],
+) -> Result<HashMap<AccountId, i64>, ApplyError> {
+    let touched: BTreeSet<_> = events
+        .iter()
+        .filter(|decoded| matches!(&decoded.event, Event::Account(event) if entry(event, 0).is_some()))
+        .map(|decoded| AccountId(decoded.envelope.stream.id))
+        .collect();
+    let rows = sqlx::query(tables.sql(
+        "SELECT value AS account_id,
+                (SELECT balance FROM statement{next} WHERE account_id = value ORDER BY version DESC LIMIT 1) AS balance
+         FROM json_each(?)",
+    ))
+    .bind(json_array(touched))
+    .fetch_all(tx)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let balance: Option<i64> = row.try_get("balance")?;
+            Ok((text(row, "account_id")?, balance.unwrap_or(0)))
+        })
+        .collect()
+}
+
+/// The entry that `event` wrote into `account`.
+async fn load_entry(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    account: AccountId,
+    event: EventId,
+) -> Result<Option<StatementRow>, ApplyError> {
+    // The version by way of the feed, which has an index on event ids already.
+    let row = sqlx::query(tables.sql(
+        "SELECT account_id, event_id, kind, amount, balance, effective_on, recorded_at, description, transfer_id,
+                counterparty, reverses, reversed_by, version, entry_position, position
+         FROM statement{next}
+         WHERE account_id = ? AND version = (SELECT version FROM feed WHERE feed.event_id = ?)",
+    ))
+    .bind(account.to_string())
+    .bind(event.to_string())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.as_ref().map(view).transpose()?.filter(|row| row.event_id == event))
+}
+
+/// A row of `statement`, all columns by name.
+pub fn view(row: &SqliteRow) -> Result<StatementRow, sqlx::Error> {
+    Ok(StatementRow {
+        account_id: text(row, "account_id")?,
+        event_id: text(row, "event_id")?,
+        kind: choice(row, "kind")?,
+        amount: row.try_get("amount")?,
+        balance: row.try_get("balance")?,
+        effective_on: text(row, "effective_on")?,
+        recorded_at: row.try_get("recorded_at")?,
+        description: row.try_get("description")?,
+        transfer_id: optional(row, "transfer_id")?,
+        counterparty: optional(row, "counterparty")?,
+        reverses: optional(row, "reverses")?,
+        reversed_by: optional(row, "reversed_by")?,
+        version: version(row, "version")?,
+        entry_position: position(row, "entry_position")?,
+        position: position(row, "position")?,
+    })
+}
+
+async fn save(tx: &mut SqliteConnection, tables: Tables, rows: &[StatementRow]) -> Result<(), ApplyError> {
+    for piece in pieces(rows) {
+        QueryBuilder::new(tables.text(
+            "INSERT INTO statement{next} (account_id, version, event_id, kind, amount, balance, effective_on,
+                 recorded_at, description, transfer_id, counterparty, reverses, reversed_by, search, entry_position,
+                 position) ",
+        ))
+        .push_values(piece, |mut values, row| {
+            values
+                .push_bind(row.account_id.to_string())
+                .push_bind(row.version.as_i64())
+                .push_bind(row.event_id.to_string())
+                .push_bind(word(&row.kind))
+                .push_bind(row.amount)
+                .push_bind(row.balance)
+                .push_bind(row.effective_on.to_string())
+                .push_bind(row.recorded_at)
+                .push_bind(row.description.as_deref())
+                .push_bind(row.transfer_id.map(|id| id.to_string()))
+                .push_bind(row.counterparty.map(|id| id.to_string()))
+                .push_bind(row.reverses.map(|id| id.to_string()))
+                .push_bind(row.reversed_by.map(|id| id.to_string()))
+                .push_bind(search(row))
+                .push_bind(row.entry_position.as_i64())
+                .push_bind(row.position.as_i64());
+        })
+        .build()
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+fn search(row: &StatementRow) -> String {
+    let mut words = row.description.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let ids = [row.counterparty.map(|id| id.0), row.transfer_id.map(|id| id.0)];
+    for id in ids.into_iter().flatten() {
+        words.push(' ');
+        words.push_str(&id.to_string());
+    }
+    words
+}
+
+async fn mark_reversed(tx: &mut SqliteConnection, tables: Tables, row: &StatementRow) -> Result<(), ApplyError> {
+    sqlx::query(
+        tables.sql("UPDATE statement{next} SET reversed_by = ?, position = ? WHERE account_id = ? AND version = ?"),
+    )
+    .bind(row.reversed_by.map(|id| id.to_string()))
+    .bind(row.position.as_i64())
+    .bind(row.account_id.to_string())
+    .bind(row.version.as_i64())
+    .execute(tx)
+    .await?;
+    Ok(())
+}

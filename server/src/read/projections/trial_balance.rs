@@ -1,0 +1,200 @@
+//! The trial balance: both sides of the book, by currency. Balances + in transit = deposits − withdrawals, always.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::{
+    domain::{AccountId, Currency, account::AccountEvent},
+    wire::{EntryKind, Event, Position, TrialBalanceLine},
+};
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    super::{
+        changes::{Changed, Changes},
+        columns::{json_array, pieces, position, text},
+    },
+    ApplyError, Decoded, Projection, Tables,
+    entry::entry,
+};
+
+pub struct TrialBalance;
+
+/// Sums over any number of accounts: more than 64 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub balances: i128,
+    pub in_transit: i128,
+    pub deposits: i128,
+    pub withdrawals: i128,
+    pub position: Position,
+}
+
+impl Sums {
+    /// As it is shown: what is beyond 64 bits stays at their end.
+    pub fn line(&self, currency: Currency) -> TrialBalanceLine {
+        let shown = |sum: i128| i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
+        TrialBalanceLine {
+            currency,
+            balances: shown(self.balances),
+            in_transit: shown(self.in_transit),
+            deposits: shown(self.deposits),
+            withdrawals: shown(self.withdrawals),
+            position: self.position,
+        }
+    }
+
+    fn add(&mut self, kind: EntryKind, amount: i64) {
+        let amount = i128::from(amount);
+        self.balances += amount;
+        match kind {
+            EntryKind::Deposit => self.deposits += amount,
+            EntryKind::Withdrawal => self.withdrawals -= amount,
+            EntryKind::TransferOut | EntryKind::TransferIn => self.in_transit -= amount,
+            // Money that goes out again was deposited; money that comes back was withdrawn.
+            EntryKind::Reversal if amount < 0 => self.deposits += amount,
+            EntryKind::Reversal => self.withdrawals -= amount,
+        }
+    }
+}
+
+#[async_trait]
+impl Projection for TrialBalance {
+    fn name(&self) -> &'static str {
+        "trial_balance"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["trial_balance", "trial_balance_accounts"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("../../../../migrations/read/sqlite/projections/trial_balance.sql")
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut SqliteConnection,
+        tables: Tables,
+        events: &[&Decoded],
+        changes: &mut Changes,
+    ) -> Result<(), ApplyError> {
+        let mut currencies = load_currencies(tx, tables, events).await?;
+        let mut opened = Vec::new();
+        let mut lines = load_lines(tx, tables).await?;
+        let mut changed = BTreeSet::new();
+        for decoded in events {
+            let event = match &decoded.event {
+                Event::Account(event) => event,
+                Event::Transfer(_) | Event::Session(_) | Event::Projection(_) => continue,
+            };
+            let envelope = &decoded.envelope;
+            let account = AccountId(envelope.stream.id);
+            if let AccountEvent::AccountOpened { currency, .. } = event {
+                currencies.insert(account, *currency);
+                opened.push((account, *currency));
+            }
+            let Some(entry) = entry(event, envelope.recorded_at) else { continue };
+            let Some(&currency) = currencies.get(&account) else {
+                return Err(ApplyError::event(decoded, format!("account {account} was never opened")));
+            };
+            let line = lines.entry(currency).or_default();
+            line.add(entry.kind, entry.amount);
+            line.position = envelope.position;
+            changed.insert(currency);
+        }
+        save_accounts(tx, tables, &opened).await?;
+        let mut changed: Vec<_> = changed.into_iter().filter_map(|currency| lines.get_key_value(&currency)).collect();
+        changed.sort_unstable_by_key(|(_, line)| line.position);
+        save_lines(tx, tables, &changed).await?;
+        changes.add(|| changed.iter().map(|(currency, line)| Changed::TrialBalance(line.line(**currency))));
+        Ok(())
+    }
+}
+
+async fn load_currencies(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    events: &[&Decoded],
+) -> Result<BTreeMap<AccountId, Currency>, ApplyError> {
+    let touched: BTreeSet<_> = events
+        .iter()
+        .filter(|decoded| matches!(decoded.event, Event::Account(_)))
+        .map(|decoded| AccountId(decoded.envelope.stream.id))
+        .collect();
+    let rows = sqlx::query(tables.sql(
+        "SELECT account_id, currency FROM trial_balance_accounts{next}
+         WHERE account_id IN (SELECT value FROM json_each(?))",
+    ))
+    .bind(json_array(touched))
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| Ok((text(row, "account_id")?, text(row, "currency")?))).collect()
+}
+
+async fn load_lines(tx: &mut SqliteConnection, tables: Tables) -> Result<BTreeMap<Currency, Sums>, ApplyError> {
+    let rows = sqlx::query(
+        tables.sql("SELECT currency, balances, in_transit, deposits, withdrawals, position FROM trial_balance{next}"),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.iter().map(sums).collect::<Result<_, _>>()?)
+}
+
+/// A row of `trial_balance`, all columns by name.
+pub fn sums(row: &SqliteRow) -> Result<(Currency, Sums), sqlx::Error> {
+    let sums = Sums {
+        balances: text(row, "balances")?,
+        in_transit: text(row, "in_transit")?,
+        deposits: text(row, "deposits")?,
+        withdrawals: text(row, "withdrawals")?,
+        position: position(row, "position")?,
+    };
+    Ok((text(row, "currency")?, sums))
+}
+
+async fn save_accounts(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    opened: &[(AccountId, Currency)],
+) -> Result<(), ApplyError> {
+    for piece in pieces(opened) {
+        QueryBuilder::new(tables.text("INSERT INTO trial_balance_accounts{next} (account_id, currency) "))
+            .push_values(piece, |mut values, (account, currency)| {
+                values.push_bind(account.to_string()).push_bind(currency.code());
+            })
+            .build()
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn save_lines(tx: &mut SqliteConnection, tables: Tables, lines: &[(&Currency, &Sums)]) -> Result<(), ApplyError> {
+    for piece in pieces(lines) {
+        QueryBuilder::new(tables.text(
+            "INSERT INTO trial_balance{next} (currency, balances, in_transit, deposits, withdrawals, position) ",
+        ))
+        .push_values(piece, |mut values, (currency, sums)| {
+            values
+                .push_bind(currency.code())
+                .push_bind(sums.balances.to_string())
+                .push_bind(sums.in_transit.to_string())
+                .push_bind(sums.deposits.to_string())
+                .push_bind(sums.withdrawals.to_string())
+                .push_bind(sums.position.as_i64());
+        })
+        .push(
+            " ON CONFLICT (currency) DO UPDATE SET balances = excluded.balances, in_transit = excluded.in_transit,
+                  deposits = excluded.deposits, withdrawals = excluded.withdrawals, position = excluded.position",
+        )
+        .build()
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Accounts: all, by id, by owner, by balance; in order of id, which never changes.
+
+use app::{
+    api::AppError,
+    domain::{AccountId, UserId},
+    ports::{AccountsFilter, Viewer},
+    wire::{AccountView, Page},
+};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::{
+    super::projections::account_view,
+    paging::{self, fetch},
+};
+
+const COLUMNS: &str = "id, owner, name, currency, balance, held, expected, available, overdraft_limit, status,
+    opened_at, version, position";
+
+/// A list of accounts, as asked for and checked.
+pub(super) struct Query {
+    /// Only of this person; always set for a customer.
+    owner: Option<UserId>,
+    /// A customer asked for someone else's.
+    nothing: bool,
+    min_balance: Option<i64>,
+    max_balance: Option<i64>,
+    after: Option<AccountId>,
+    limit: usize,
+}
+
+impl Query {
+    pub(super) fn read(viewer: &Viewer, filter: &AccountsFilter) -> Result<Self, AppError> {
+        let own = (!viewer.is_admin()).then_some(viewer.user_id);
+        Ok(Self {
+            owner: own.or(filter.owner),
+            nothing: own.is_some() && filter.owner.is_some() && filter.owner != own,
+            min_balance: filter.min_balance,
+            max_balance: filter.max_balance,
+            after: paging::key(filter.after.as_deref())?,
+            limit: paging::limit(filter.limit)?,
+        })
+    }
+}
+
+pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Page<AccountView>, sqlx::Error> {
+    if query.nothing {
+        return Ok(Page { items: vec![], next: None });
+    }
+    let mut sql = select();
+    sql.push(" WHERE id > ").push_bind(query.after.map(|id| id.to_string()).unwrap_or_default());
+    if let Some(owner) = query.owner {
+        sql.push(" AND owner = ").push_bind(owner.to_string());
+    }
+    if let Some(least) = query.min_balance {
+        sql.push(" AND balance >= ").push_bind(least);
+    }
+    if let Some(most) = query.max_balance {
+        sql.push(" AND balance <= ").push_bind(most);
+    }
+    sql.push(" ORDER BY id LIMIT ").push_bind(fetch(query.limit));
+    let views = rows(tx, sql).await?;
+    Ok(paging::cut(views, query.limit, |view| view.id.to_string()))
+}
+
+/// The account, if this viewer may see it.
+pub(super) async fn visible(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    id: AccountId,
+) -> Result<Option<AccountView>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" WHERE id = ").push_bind(id.to_string());
+    let account = rows(tx, sql).await?.pop();
+    Ok(account.filter(|account| viewer.is_admin() || account.owner == viewer.user_id))
+}
+
+/// A customer's accounts in the order they were opened; for an admin those of all that changed last.
+pub(super) async fn for_overview(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    limit: usize,
+) -> Result<Vec<AccountView>, sqlx::Error> {
+    let mut sql = select();
+    if viewer.is_admin() {
+        sql.push(" ORDER BY position DESC");
+    } else {
+        sql.push(" WHERE owner = ").push_bind(viewer.user_id.to_string()).push(" ORDER BY opened_at, id");
+    }
+    sql.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    rows(tx, sql).await
+}
+
+fn select() -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(COLUMNS).push(" FROM accounts");
+    sql
+}
+
+async fn rows(tx: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<AccountView>, sqlx::Error> {
+    sql.build().fetch_all(tx).await?.iter().map(account_view).collect()
+}

@@ -1,0 +1,128 @@
+//! The timeline: an admin's is all of the log, a customer's the streams that they are a reader of.
+
+use app::{
+    ports::{EventsFilter, Viewer},
+    wire::{Actor, EventView, Page},
+};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    super::{
+        columns::{optional, unreadable},
+        feed,
+        projections::event_view,
+    },
+    paging::{self, fetch},
+};
+
+pub(super) async fn list(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    filter: &EventsFilter,
+    limit: usize,
+) -> Result<Page<EventView>, sqlx::Error> {
+    let direction = if filter.ascending { "" } else { " DESC" };
+    let mut sql = QueryBuilder::new(
+        "SELECT f.position, f.event_id, f.stream, f.version, f.event_type, f.schema, f.payload, f.metadata,
+             f.recorded_at, f.hash, t.currency, p.name AS actor_name, ",
+    );
+    causation(&mut sql, viewer);
+    sql.push(
+        " AS cause
+         FROM timeline t JOIN feed f ON f.position = t.position LEFT JOIN people p ON p.id = substr(t.actor, 6)
+         WHERE t.position IN (",
+    );
+    // Which events, from narrow rows first: whole ones only of those that are shown.
+    matching(&mut sql, viewer, filter);
+    sql.push(" ORDER BY t.position").push(direction).push(" LIMIT ").push_bind(fetch(limit));
+    sql.push(") ORDER BY t.position").push(direction);
+    let rows = sql.build().fetch_all(tx).await?;
+    let views = rows.iter().map(|row| view(row).map(|view| shown_to(viewer, view))).collect::<Result<_, _>>()?;
+    Ok(paging::cut(views, limit, |view: &EventView| view.position.to_string()))
+}
+
+/// The cause of an event, unless it is in a stream that the viewer may not see.
+fn causation(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer) {
+    if viewer.is_admin() {
+        sql.push("f.causation_id");
+        return;
+    }
+    sql.push(
+        "(SELECT c.event_id FROM feed c JOIN stream_readers r ON r.stream = c.stream
+          WHERE c.event_id = f.causation_id AND r.user_id = ",
+    );
+    sql.push_bind(viewer.user_id.to_string()).push(")");
+}
+
+fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilter) {
+    sql.push("SELECT t.position FROM ");
+    let mut and = " WHERE ";
+    let mut condition = |sql: &mut QueryBuilder<Sqlite>, text: &'static str| {
+        sql.push(and).push(text);
+        and = " AND ";
+    };
+    if viewer.is_admin() {
+        sql.push("timeline t");
+    } else {
+        // CROSS JOIN: from the viewer's streams to their events, never through everyone's.
+        sql.push("stream_readers r CROSS JOIN timeline t ON t.stream = r.stream");
+        condition(sql, "r.user_id = ");
+        sql.push_bind(viewer.user_id.to_string());
+    }
+    if let Some(after) = filter.after {
+        condition(sql, if filter.ascending { "t.position > " } else { "t.position < " });
+        sql.push_bind(i64::try_from(after.0).unwrap_or(i64::MAX));
+    }
+    if let Some(stream) = filter.stream {
+        condition(sql, "t.stream = ");
+        sql.push_bind(stream.to_string());
+        if !viewer.is_admin() {
+            condition(sql, "r.stream = ");
+            sql.push_bind(stream.to_string());
+        }
+    }
+    if let (Some(stream), Some(version)) = (filter.stream, filter.up_to) {
+        condition(sql, "t.position <= (SELECT max(position) FROM feed WHERE stream = ");
+        sql.push_bind(stream.to_string()).push(" AND version <= ").push_bind(version.as_i64()).push(")");
+    }
+    if let Some(event) = filter.event {
+        condition(sql, "t.position = (SELECT position FROM feed WHERE event_id = ");
+        sql.push_bind(event.to_string()).push(")");
+    }
+    if let Some(event_type) = &filter.event_type {
+        // Behind a plus no index on types is used: among one's own streams that would be a walk through everyone's.
+        condition(sql, if viewer.is_admin() { "t.event_type = " } else { "+t.event_type = " });
+        sql.push_bind(event_type.clone());
+    }
+    if let Some(correlation) = filter.correlation {
+        condition(sql, "t.position IN (SELECT position FROM feed WHERE correlation_id = ");
+        sql.push_bind(correlation.to_string()).push(")");
+    }
+    let text = filter.text.as_deref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+    if let Some(text) = text {
+        condition(sql, "instr(t.search, ");
+        sql.push_bind(text).push(") > 0");
+    }
+}
+
+fn view(row: &SqliteRow) -> Result<EventView, sqlx::Error> {
+    let envelope = feed::envelope(row)?;
+    let metadata = serde_json::from_slice(&envelope.metadata).map_err(|error| unreadable("metadata", error))?;
+    let view = event_view(&envelope, &metadata, optional(row, "currency")?);
+    Ok(EventView { actor_name: row.try_get("actor_name")?, causation_id: optional(row, "cause")?, ..view })
+}
+
+/// `event` as this viewer may see it: who did it is known to admins, and to a customer where it was they themselves or
+/// the process manager. Whether they may see the event at all is not asked here.
+pub fn shown_to(viewer: &Viewer, event: EventView) -> EventView {
+    if viewer.is_admin() {
+        return event;
+    }
+    match event.actor {
+        Some(Actor::User(id)) if id == viewer.user_id => EventView { actor_name: Some(viewer.name.clone()), ..event },
+        Some(Actor::ProcessManager) => event,
+        Some(Actor::User(_) | Actor::Operator) | None => {
+            EventView { actor: None, actor_name: None, metadata: String::new(), ..event }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Answers from the read database: the [`QueryPort`] of a query node.
+//!
+//! Each answer is read in one transaction and says which position it shows: the oldest that the projections behind it
+//! had reached. What the viewer may not see does not exist here. Lists are paged by key, so that what is written
+//! meanwhile shifts nothing.
+
+mod account_page;
+mod accounts;
+mod events;
+mod paging;
+mod statement;
+mod transfers;
+mod trial_balance;
+
+use std::sync::Arc;
+
+use app::{
+    api::AppError,
+    domain::{AccountId, Date, TransferId},
+    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, Viewer},
+    wire::{
+        AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Seen, StatementRow,
+        TransferView, TrialBalance,
+    },
+};
+use async_trait::async_trait;
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
+
+use super::{ReadSide, columns::json_array};
+
+pub use events::shown_to;
+
+const ACCOUNTS: &str = "accounts";
+const STATEMENT: &str = "statement";
+const TRANSFERS: &str = "transfers";
+const DAILY_TOTALS: &str = "daily_totals";
+const TRIAL_BALANCE: &str = "trial_balance";
+const TIMELINE: &str = "timeline";
+
+/// The query side of a process, over SQLite.
+pub struct SqlQueries {
+    read: Arc<ReadSide>,
+}
+
+impl SqlQueries {
+    pub fn new(read: Arc<ReadSide>) -> Self {
+        Self { read }
+    }
+
+    /// One moment of the read database, of which `projections` will be read; R5: not before they have seen
+    /// `fresh.position`, if that comes in time.
+    async fn snapshot(&self, projections: &[&str], fresh: Freshness) -> Result<Snapshot, AppError> {
+        // Whether it came in time shows in what is read next.
+        self.read.wait_for(projections, fresh.position, fresh.wait).await;
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        let position = oldest(&mut tx, projections).await.map_err(unavailable)?;
+        Ok(Snapshot { tx, position, stale: position < fresh.position })
+    }
+}
+
+/// A read transaction, and how far what it shows has come.
+struct Snapshot {
+    tx: Transaction<'static, Sqlite>,
+    position: Position,
+    stale: bool,
+}
+
+impl Snapshot {
+    fn seen<T>(self, value: T) -> Seen<T> {
+        Seen { position: self.position, stale: self.stale, value }
+    }
+}
+
+/// The oldest checkpoint of `projections`; 0 if one of them has none yet.
+async fn oldest(tx: &mut SqliteConnection, projections: &[&str]) -> Result<Position, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT CASE WHEN COUNT(*) = json_array_length(?1) THEN MIN(position) ELSE 0 END AS position
+         FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(json_array(projections))
+    .fetch_one(tx)
+    .await?;
+    row.try_get("position").map(Position::from_i64)
+}
+
+/// The database did not answer as it should: a pool that is busy is worth another try, all else goes to the log.
+fn unavailable(error: sqlx::Error) -> AppError {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return AppError::Unavailable { retry_after: 1 };
+    }
+    let mut random = [0; 8];
+    // Without randomness the id is less unique, which is no reason to fail differently.
+    let id = if getrandom::fill(&mut random).is_ok() { u64::from_be_bytes(random) } else { 0 };
+    let id = format!("{id:016x}");
+    tracing::error!(error_id = id, %error, "a query failed");
+    AppError::Internal { id }
+}
+
+#[async_trait]
+impl QueryPort for SqlQueries {
+    async fn overview(&self, viewer: &Viewer, fresh: Freshness) -> Result<Seen<Overview>, AppError> {
+        let mut snapshot = self.snapshot(&[ACCOUNTS, STATEMENT], fresh).await?;
+        let overview = account_page::overview(&mut snapshot.tx, viewer).await.map_err(unavailable)?;
+        Ok(snapshot.seen(overview))
+    }
+
+    async fn account_page(
+        &self,
+        viewer: &Viewer,
+        id: AccountId,
+        statement: StatementFilter,
+        today: Date,
+        fresh: Freshness,
+    ) -> Result<Seen<AccountPage>, AppError> {
+        let query = statement::Query::read(&statement)?;
+        let mut snapshot = self.snapshot(&[ACCOUNTS, STATEMENT, TRANSFERS, DAILY_TOTALS], fresh).await?;
+        let page = account_page::account_page(&mut snapshot.tx, viewer, id, &query, today).await;
+        Ok(snapshot.seen(page.map_err(unavailable)?.ok_or(AppError::NotFound)?))
+    }
+
+    async fn accounts(
+        &self,
+        viewer: &Viewer,
+        filter: AccountsFilter,
+        fresh: Freshness,
+    ) -> Result<Seen<Page<AccountView>>, AppError> {
+        let query = accounts::Query::read(viewer, &filter)?;
+        let mut snapshot = self.snapshot(&[ACCOUNTS], fresh).await?;
+        let page = accounts::list(&mut snapshot.tx, &query).await.map_err(unavailable)?;
+        Ok(snapshot.seen(page))
+    }
+
+    async fn account(&self, viewer: &Viewer, id: AccountId, fresh: Freshness) -> Result<Seen<AccountView>, AppError> {
+        let mut snapshot = self.snapshot(&[ACCOUNTS], fresh).await?;
+        let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
+        Ok(snapshot.seen(account.ok_or(AppError::NotFound)?))
+    }
+
+    async fn statement(
+        &self,
+        viewer: &Viewer,
+        id: AccountId,
+        filter: StatementFilter,
+        fresh: Freshness,
+    ) -> Result<Seen<Page<StatementRow>>, AppError> {
+        let query = statement::Query::read(&filter)?;
+        let mut snapshot = self.snapshot(&[ACCOUNTS, STATEMENT], fresh).await?;
+        let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
+        account.ok_or(AppError::NotFound)?;
+        let page = statement::page(&mut snapshot.tx, id, &query).await.map_err(unavailable)?;
+        Ok(snapshot.seen(page))
+    }
+
+    async fn daily_totals(
+        &self,
+        viewer: &Viewer,
+        id: AccountId,
+        fresh: Freshness,
+    ) -> Result<Seen<Page<DailyTotal>>, AppError> {
+        let mut snapshot = self.snapshot(&[ACCOUNTS, DAILY_TOTALS], fresh).await?;
+        let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
+        account.ok_or(AppError::NotFound)?;
+        let items = account_page::daily_totals(&mut snapshot.tx, id).await.map_err(unavailable)?;
+        Ok(snapshot.seen(Page { items, next: None }))
+    }
+
+    async fn transfers(
+        &self,
+        viewer: &Viewer,
+        account: Option<AccountId>,
+        after: Option<String>,
+        limit: u32,
+        fresh: Freshness,
+    ) -> Result<Seen<Page<TransferView>>, AppError> {
+        let query = transfers::Query::read(after.as_deref(), limit)?;
+        let mut snapshot = self.snapshot(&[ACCOUNTS, TRANSFERS], fresh).await?;
+        if let Some(id) = account {
+            let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
+            account.ok_or(AppError::NotFound)?;
+        }
+        let page = transfers::list(&mut snapshot.tx, viewer, account, &query).await.map_err(unavailable)?;
+        Ok(snapshot.seen(page))
+    }
+
+    async fn transfer(
+        &self,
+        viewer: &Viewer,
+        id: TransferId,
+        fresh: Freshness,
+    ) -> Result<Seen<TransferView>, AppError> {
+        let mut snapshot = self.snapshot(&[TRANSFERS], fresh).await?;
+        let transfer = transfers::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
+        Ok(snapshot.seen(transfer.ok_or(AppError::NotFound)?))
+    }
+
+    async fn trial_balance(&self, viewer: &Viewer, fresh: Freshness) -> Result<Seen<TrialBalance>, AppError> {
+        if !viewer.is_admin() {
+            return Err(AppError::NotFound);
+        }
+        let mut snapshot = self.snapshot(&[TRIAL_BALANCE], fresh).await?;
+        let balance = trial_balance::all(&mut snapshot.tx).await.map_err(unavailable)?;
+        Ok(snapshot.seen(balance))
+    }
+
+    async fn events(
+        &self,
+        viewer: &Viewer,
+        filter: EventsFilter,
+        fresh: Freshness,
+    ) -> Result<Seen<Page<EventView>>, AppError> {
+        let limit = paging::limit(filter.limit)?;
+        let mut snapshot = self.snapshot(&[TIMELINE], fresh).await?;
+        let page = events::list(&mut snapshot.tx, viewer, &filter, limit).await.map_err(unavailable)?;
+        Ok(snapshot.seen(page))
+    }
+
+    async fn status(&self) -> Result<ReadStatus, AppError> {
+        Ok(self.read.status())
+    }
+}

@@ -1,0 +1,16 @@
+//! The trial balance: all currencies, read at one position.
+
+use app::wire::TrialBalance;
+use sqlx::SqliteConnection;
+
+use super::super::projections::sums;
+
+pub(super) async fn all(tx: &mut SqliteConnection) -> Result<TrialBalance, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT currency, balances, in_transit, deposits, withdrawals, position FROM trial_balance ORDER BY currency",
+    )
+    .fetch_all(tx)
+    .await?;
+    let lines = rows.iter().map(|row| sums(row).map(|(currency, sums)| sums.line(currency)));
+    Ok(TrialBalance { lines: lines.collect::<Result<_, _>>()? })
+}

@@ -1,0 +1,240 @@
+//! Making tables, and making them again (R3): fresh ones fill beside the live ones and take over by rename, in one
+//! transaction, where both stand at the same checkpoint. Readers see the live ones until then.
+//!
+//! All projections of a rebuild share one reading of the feed. A rebuild that was cut off left nothing behind that the
+//! next one would not clear away.
+
+use std::sync::Arc;
+
+use app::wire::Position;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::{
+    batch::{Batch, Read, Skips, Stop, decode_all},
+    changes::Changes,
+    database::{ReadDb, ReadDbError},
+    feed,
+    projections::{ApplyError, Projection, Tables},
+    runner::checkpoint,
+};
+
+/// Most events that one transaction applies; live projections wait for it.
+const BATCH: u32 = 1000;
+
+/// What a rebuild says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The new tables stand at `position`; at `target` they take over.
+    Filled { projection: &'static str, position: Position, target: Position },
+    /// They have taken over.
+    Switched { projection: &'static str, position: Position },
+}
+
+/// A rebuild did not reach its end. The live tables are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    #[error("rebuilding {projection} stopped at position {position}: {what}")]
+    Stopped { projection: &'static str, position: Position, what: String },
+    #[error("the read database does not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Makes the tables of projections that have none, and clears away what a rebuild left that was cut off. Returns the
+/// names of those whose tables other code made: they are to be rebuilt.
+pub async fn install(db: &ReadDb, projections: &[Arc<dyn Projection>]) -> Result<Vec<&'static str>, ReadDbError> {
+    let mut tx = db.write().await?;
+    let mut outdated = Vec::new();
+    for projection in projections {
+        drop_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
+        match checkpoint(&mut tx, projection.name()).await? {
+            None => {
+                create_tables(&mut tx, projection.as_ref(), Tables::Live).await?;
+                sqlx::query("INSERT INTO checkpoints (projection, version, position) VALUES (?, ?, 0)")
+                    .bind(projection.name())
+                    .bind(projection.version())
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Some(found) if found.version > projection.version() => {
+                let what = format!("{} at version {}", projection.name(), found.version);
+                return Err(ReadDbError::Newer { what });
+            }
+            Some(found) if found.version < projection.version() => outdated.push(projection.name()),
+            Some(_) => {}
+        }
+    }
+    sqlx::query("UPDATE checkpoints SET rebuilding = NULL").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(outdated)
+}
+
+/// A projection whose new tables fill.
+struct Filling {
+    projection: Arc<dyn Projection>,
+    filled: Position,
+}
+
+/// Rebuilds `projections`, which are installed. One that cannot be rebuilt does not keep the others from it; the first
+/// such error is returned at the end.
+pub async fn rebuild(
+    db: &ReadDb,
+    projections: &[Arc<dyn Projection>],
+    mut told: impl FnMut(Progress) + Send,
+) -> Result<(), RebuildError> {
+    let mut filling = Vec::new();
+    let mut tx = db.write().await?;
+    for projection in projections {
+        drop_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
+        create_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
+        filling.push(Filling { projection: projection.clone(), filled: Position(0) });
+    }
+    tx.commit().await?;
+
+    let mut first_error = None;
+    while let Some(from) = filling.iter().map(|one| one.filled).min() {
+        // What is read here need not be all there is: the step looks at the live checkpoints itself.
+        let mut reading = db.read().await?;
+        let skips = Skips::load(&mut reading).await?;
+        let read = decode_all(feed::read(&mut reading, from, BATCH).await?);
+        reading.commit().await?;
+        match step(db, &mut filling, &read, &skips).await {
+            Ok(news) => {
+                for progress in news {
+                    told(progress);
+                    if let Progress::Switched { projection, .. } = progress {
+                        filling.retain(|one| one.projection.name() != projection);
+                    }
+                }
+            }
+            Err(RebuildError::Stopped { projection, position, what }) => {
+                filling.retain(|one| one.projection.name() != projection);
+                discard(db, projections.iter().filter(|one| one.name() == projection)).await?;
+                first_error.get_or_insert(RebuildError::Stopped { projection, position, what });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Fills all new tables with what was read, in one transaction, and lets those take over that have caught up.
+async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) -> Result<Vec<Progress>, RebuildError> {
+    let mut tx = db.write().await?;
+    let mut news = Vec::new();
+    let mut reached = Vec::new();
+    for one in &*filling {
+        let projection = one.projection.as_ref();
+        let name = projection.name();
+        // Nothing else writes during this transaction: the live tables stay where they are.
+        let target = checkpoint(&mut tx, name).await?.ok_or(sqlx::Error::RowNotFound)?.position;
+        let filled = fill(&mut tx, projection, one.filled, target, read, skips).await?;
+        if filled == target {
+            switch(&mut tx, projection).await?;
+            news.push(Progress::Switched { projection: name, position: filled });
+        } else {
+            sqlx::query("UPDATE checkpoints SET rebuilding = ? WHERE projection = ?")
+                .bind(filled.as_i64())
+                .bind(name)
+                .execute(&mut *tx)
+                .await?;
+            news.push(Progress::Filled { projection: name, position: filled, target });
+        }
+        reached.push(filled);
+    }
+    tx.commit().await?;
+    for (one, filled) in filling.iter_mut().zip(reached) {
+        one.filled = filled;
+    }
+    Ok(news)
+}
+
+async fn fill(
+    tx: &mut SqliteConnection,
+    projection: &dyn Projection,
+    filled: Position,
+    target: Position,
+    read: &Read,
+    skips: &Skips,
+) -> Result<Position, RebuildError> {
+    let stopped = |position, what| RebuildError::Stopped { projection: projection.name(), position, what };
+    let batch = Batch::of(projection.name(), read, filled, target, skips);
+    match batch.stop {
+        Some(Stop::Bad { position, what }) if batch.events.is_empty() => return Err(stopped(position, what)),
+        Some(Stop::Hole { position }) => return Err(stopped(position, "the feed has a hole".to_owned())),
+        // Events behind the checkpoint that the feed no longer has.
+        None if read.is_empty() && feed::last_position(tx).await? < target => {
+            return Err(stopped(filled.next(), "the feed ends before it".to_owned()));
+        }
+        Some(Stop::Bad { .. }) | None => {}
+    }
+    match projection.apply(tx, Tables::Next, &batch.events, &mut Changes::ignored()).await {
+        Ok(()) => Ok(batch.end),
+        Err(ApplyError::Event { position, what }) => Err(stopped(position, what)),
+        Err(ApplyError::Database(error)) => Err(error.into()),
+    }
+}
+
+/// The new tables take over; a projection that was parked tries again.
+async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
+    drop_tables(tx, projection, Tables::Live).await?;
+    for table in projection.tables() {
+        let next = Tables::NEXT;
+        execute(tx, format!("ALTER TABLE {table}{next} RENAME TO {table}")).await?;
+    }
+    sqlx::query(
+        "UPDATE checkpoints SET version = ?, rebuilding = NULL, parked_at = NULL, parked_error = NULL
+         WHERE projection = ?",
+    )
+    .bind(projection.version())
+    .bind(projection.name())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn discard(
+    db: &ReadDb,
+    projections: impl Iterator<Item = &Arc<dyn Projection>> + Send,
+) -> Result<(), sqlx::Error> {
+    let mut tx = db.write().await?;
+    for projection in projections {
+        drop_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
+        sqlx::query("UPDATE checkpoints SET rebuilding = NULL WHERE projection = ?")
+            .bind(projection.name())
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await
+}
+
+async fn create_tables(
+    tx: &mut SqliteConnection,
+    projection: &dyn Projection,
+    tables: Tables,
+) -> Result<(), sqlx::Error> {
+    let mut ddl = projection.ddl().to_owned();
+    if tables == Tables::Next {
+        for table in projection.tables() {
+            let next = Tables::NEXT;
+            ddl = ddl.replace(&format!("CREATE TABLE {table} ("), &format!("CREATE TABLE {table}{next} ("));
+        }
+    }
+    execute(tx, ddl).await
+}
+
+async fn drop_tables(
+    tx: &mut SqliteConnection,
+    projection: &dyn Projection,
+    tables: Tables,
+) -> Result<(), sqlx::Error> {
+    let suffix = if tables == Tables::Next { Tables::NEXT } else { "" };
+    for table in projection.tables() {
+        execute(tx, format!("DROP TABLE IF EXISTS {table}{suffix}")).await?;
+    }
+    Ok(())
+}
+
+/// Safe: DDL of the projections' own, in which nothing but table names is filled in.
+async fn execute(tx: &mut SqliteConnection, ddl: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(ddl)).execute(tx).await.map(|_| ())
+}

@@ -1,0 +1,289 @@
+//! Runs one projection: reads the feed behind its checkpoint, applies what it finds, moves the checkpoint.
+//!
+//! R1: row changes and checkpoint are one transaction. R2: an event that cannot be applied parks this projection, and
+//! no other, visibly; it goes on when someone asks for a retry or the log says that the event is skipped.
+
+use std::{sync::Arc, time::Duration};
+
+use app::wire::{Parked, Position};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    batch::{Batch, Skips, Stop, decode_all},
+    changes::{Changes, Committed, Reset},
+    database::ReadDb,
+    feed,
+    projections::{ApplyError, Projection, Tables},
+    rebuild::{self, Progress, RebuildError},
+};
+
+/// Most events that one transaction applies.
+const BATCH: u32 = 500;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A projection at work, as the rest of the node sees it.
+pub struct Runner {
+    projection: Arc<dyn Projection>,
+    db: ReadDb,
+    changes: broadcast::Sender<Arc<Committed>>,
+    resets: broadcast::Sender<Reset>,
+    position: watch::Sender<Position>,
+    parked: watch::Sender<Option<Parked>>,
+    rebuilding: watch::Sender<Option<Position>>,
+    retry: Notify,
+    /// One rebuild at a time.
+    rebuild: tokio::sync::Mutex<()>,
+}
+
+impl Runner {
+    pub fn new(
+        projection: Arc<dyn Projection>,
+        db: ReadDb,
+        checkpoint: Position,
+        changes: broadcast::Sender<Arc<Committed>>,
+        resets: broadcast::Sender<Reset>,
+    ) -> Self {
+        Self {
+            projection,
+            db,
+            changes,
+            resets,
+            position: watch::Sender::new(checkpoint),
+            parked: watch::Sender::new(None),
+            rebuilding: watch::Sender::new(None),
+            retry: Notify::new(),
+            rebuild: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.projection.name()
+    }
+
+    /// What its tables show; committed.
+    pub fn position(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    /// Where it is parked, and why.
+    pub fn parked(&self) -> watch::Receiver<Option<Parked>> {
+        self.parked.subscribe()
+    }
+
+    /// How far a rebuild has come, while there is one.
+    pub fn rebuilding(&self) -> Option<Position> {
+        *self.rebuilding.borrow()
+    }
+
+    /// Tries the event again that it is parked at.
+    pub fn retry(&self) {
+        self.retry.notify_one();
+    }
+
+    /// Follows the feed until it is cancelled. `outdated`: other code made the tables, they are rebuilt first.
+    pub async fn run(&self, outdated: bool, mut feed: watch::Receiver<Position>, cancelled: CancellationToken) {
+        let work = async {
+            if outdated {
+                self.upgrade().await;
+            }
+            loop {
+                match self.step(&mut feed).await {
+                    Ok(true) => {}
+                    Ok(false) => self.wait(&mut feed).await,
+                    Err(error) => {
+                        tracing::error!(projection = self.name(), %error, "the read database does not answer");
+                        tokio::time::sleep(PATIENCE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&self, feed: &mut watch::Receiver<Position>) {
+        tokio::select! {
+            changed = feed.changed() => if changed.is_err() {
+                // The feed is gone: the node stops.
+                std::future::pending::<()>().await;
+            },
+            () = self.retry.notified() => {
+                self.parked.send_replace(None);
+            }
+        }
+    }
+
+    /// Applies the next batch. False: there is nothing to do until the feed moves or a retry is asked for.
+    async fn step(&self, feed: &mut watch::Receiver<Position>) -> Result<bool, sqlx::Error> {
+        let until = *feed.borrow_and_update();
+        let after = *self.position.borrow();
+        if after >= until {
+            return Ok(false);
+        }
+        let mut tx = self.db.read().await?;
+        let skips = Skips::load(&mut tx).await?;
+        let parked_at = self.parked.borrow().as_ref().map(|parked| parked.position);
+        if parked_at.is_some_and(|position| !skips.at(self.name(), position)) {
+            return Ok(false);
+        }
+        let read = decode_all(feed::read(&mut tx, after, BATCH).await?);
+        tx.commit().await?;
+
+        let mut batch = Batch::of(self.name(), &read, after, until, &skips);
+        while !batch.is_empty() {
+            match self.commit(&batch).await {
+                Ok(committed) => {
+                    // Nobody listening is no error: whoever comes later reads the tables.
+                    self.changes.send(Arc::new(committed)).ok();
+                    self.parked.send_if_modified(|parked| parked.take().is_some());
+                    self.position.send_replace(batch.end);
+                    return Ok(true);
+                }
+                Err(ApplyError::Event { position, what }) => batch.cut_before(position, what),
+                Err(ApplyError::Database(error)) if is_about_the_rows(&error) => match batch.events.as_slice() {
+                    [only] => batch.cut_before(only.envelope.position, error.to_string()),
+                    _ => batch.halve(),
+                },
+                Err(ApplyError::Database(error)) => return Err(error),
+            }
+        }
+        match batch.stop {
+            Some(Stop::Bad { position, what }) => self.park(position, what).await?,
+            Some(Stop::Hole { position }) => {
+                tracing::warn!(projection = self.name(), position = position.0, "waiting for a position of the feed");
+            }
+            None => {}
+        }
+        Ok(false)
+    }
+
+    /// Row changes and checkpoint, in one transaction.
+    async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, ApplyError> {
+        let mut tx = self.db.write().await?;
+        let mut changes = Changes::kept();
+        self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
+        move_checkpoint(&mut tx, self.name(), batch.after, batch.end).await?;
+        tx.commit().await?;
+        Ok(Committed { projection: self.name(), position: batch.end, rows: changes.into_rows() })
+    }
+
+    async fn park(&self, position: Position, error: String) -> Result<(), sqlx::Error> {
+        tracing::error!(projection = self.name(), position = position.0, %error, "parked");
+        let mut tx = self.db.write().await?;
+        sqlx::query("UPDATE checkpoints SET parked_at = ?, parked_error = ? WHERE projection = ?")
+            .bind(position.as_i64())
+            .bind(error.as_str())
+            .bind(self.name())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.parked.send_replace(Some(Parked { position, error }));
+        Ok(())
+    }
+
+    /// Rebuilds the tables beside the live ones and lets them take over (R3). Returns when they have.
+    pub async fn rebuild(&self) -> Result<(), RebuildError> {
+        let _one_at_a_time = self.rebuild.lock().await;
+        let told = |progress: Progress| match progress {
+            Progress::Filled { position, .. } => {
+                self.rebuilding.send_replace(Some(position));
+            }
+            Progress::Switched { projection, position } => {
+                self.rebuilding.send_replace(None);
+                self.resets.send(Reset { projection, position }).ok();
+                self.retry.notify_one();
+            }
+        };
+        // Also where whoever asked for it goes away in the middle.
+        let _over = Over(&self.rebuilding);
+        rebuild::rebuild(&self.db, std::slice::from_ref(&self.projection), told).await
+    }
+
+    /// Brings tables that other code made up to date, however often that takes a retry. They are served meanwhile.
+    async fn upgrade(&self) {
+        tracing::info!(projection = self.name(), "its tables were made by another version: rebuilding");
+        while let Err(error) = self.rebuild().await {
+            match &error {
+                RebuildError::Stopped { position, what, .. } => {
+                    if let Err(error) = self.park(*position, what.clone()).await {
+                        tracing::error!(projection = self.name(), %error, "the read database does not answer");
+                    }
+                    self.retry.notified().await;
+                    self.parked.send_replace(None);
+                }
+                RebuildError::Database(error) => {
+                    tracing::error!(projection = self.name(), %error, "the read database does not answer");
+                    tokio::time::sleep(PATIENCE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Says that no rebuild runs any more.
+struct Over<'a>(&'a watch::Sender<Option<Position>>);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
+}
+
+/// R1: the checkpoint moves only from where the batch began; whatever else has moved it wins.
+async fn move_checkpoint(
+    tx: &mut SqliteConnection,
+    projection: &str,
+    from: Position,
+    to: Position,
+) -> Result<(), sqlx::Error> {
+    let moved = sqlx::query(
+        "UPDATE checkpoints SET position = ?, parked_at = NULL, parked_error = NULL
+         WHERE projection = ? AND position = ?",
+    )
+    .bind(to.as_i64())
+    .bind(projection)
+    .bind(from.as_i64())
+    .execute(tx)
+    .await?;
+    if moved.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+}
+
+/// Whether the database refused what was to be written, rather than failed to write it.
+fn is_about_the_rows(error: &sqlx::Error) -> bool {
+    use sqlx::error::ErrorKind as K;
+    matches!(error, sqlx::Error::ColumnDecode { .. })
+        || error.as_database_error().is_some_and(|error| match error.kind() {
+            K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation => true,
+            _ => error.code().is_some_and(|code| code.parse::<u32>().is_ok_and(|code| code & 0xff == CONSTRAINT)),
+        })
+}
+
+/// SQLITE_CONSTRAINT, which all its kinds share in the low byte.
+const CONSTRAINT: u32 = 19;
+
+/// A projection's row of `checkpoints`.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    pub version: u32,
+    pub position: Position,
+}
+
+/// Where a projection's live tables stand; `None` before they were ever made.
+pub async fn checkpoint(
+    tx: &mut Transaction<'static, Sqlite>,
+    projection: &str,
+) -> Result<Option<Checkpoint>, sqlx::Error> {
+    let row = sqlx::query("SELECT version, position FROM checkpoints WHERE projection = ?")
+        .bind(projection)
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map(|row| {
+        Ok(Checkpoint { version: row.try_get("version")?, position: super::columns::position(&row, "position")? })
+    })
+    .transpose()
+}

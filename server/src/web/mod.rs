@@ -1,0 +1,23 @@
+//! The web in front of both sides: pages, server functions, the JSON API, live streams, assets.
+//!
+//! It owns what HTTP is about (who asks, from where, in which form, within which limits) and no rule of the ledger.
+//! It reaches the two sides through `app::ports` alone.
+
+pub mod assets;
+pub mod docs;
+pub mod health;
+pub mod listen;
+pub mod network;
+pub mod openapi;
+pub mod pages;
+pub mod problem;
+pub mod request;
+pub mod rest;
+pub mod router;
+pub mod security;
+pub mod state;
+
+pub use problem::Problem;
+pub use request::{Admin, Caller, SignedIn};
+pub use router::router;
+pub use state::{AppState, WebOptions};

@@ -1,0 +1,47 @@
+//! What this process knows of itself.
+
+use app::wire::ReadStatus;
+use axum::{Json, extract::State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    super::{AppState, Caller},
+    Answer,
+};
+
+/// Version and role of this process, and how far its views are.
+#[derive(Serialize, ToSchema)]
+pub struct Status {
+    version: &'static str,
+    /// `all`: both sides in one process.
+    role: &'static str,
+    #[serde(flatten)]
+    read: Option<ReadStatus>,
+}
+
+/// Position of the log, and checkpoint and lag of each projection.
+#[utoipa::path(get, path = "/api/v1/status", tag = "Operations", responses((status = 200, body = Status)), security(()))]
+pub async fn status(State(state): State<AppState>, Caller(caller): Caller) -> Answer<Status> {
+    let read = match &state.ports.queries {
+        Some(queries) => Some(queries.status().await?),
+        None => None,
+    };
+    let role = match (&state.ports.commands, &read) {
+        (Some(_), Some(_)) => "all",
+        (Some(_), None) => "command",
+        (None, _) => "query",
+    };
+    let admin = caller.viewer.is_some_and(|viewer| viewer.is_admin());
+    Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), role, read: read.map(|read| shown(read, admin)) }))
+}
+
+/// Why a projection is parked may quote an event: only admins read that.
+fn shown(mut status: ReadStatus, admin: bool) -> ReadStatus {
+    if !admin {
+        for parked in status.projections.iter_mut().filter_map(|projection| projection.parked.as_mut()) {
+            parked.error.clear();
+        }
+    }
+    status
+}

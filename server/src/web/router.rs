@@ -1,0 +1,40 @@
+//! All routes, and the edge around them.
+
+use app::api::AppError;
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{any, get},
+};
+
+use super::{AppState, Problem, assets, docs, health, openapi, pages, rest, security};
+
+/// The whole web. Routes of a side that this process does not have answer 404.
+pub fn router(state: AppState) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/openapi.json", get(openapi::json))
+        .route("/api/docs", get(docs::page))
+        .route("/api/{*rest}", any(no_such_route));
+    for (_, path, handler) in rest::routes() {
+        router = router.route(path, handler);
+    }
+    router
+        .merge(assets::assets())
+        .merge(pages::pages())
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(state.clone(), security::edge))
+        .with_state(state)
+}
+
+async fn no_such_route() -> Problem {
+    AppError::NotFound.into()
+}
+
+async fn wrong_method() -> Response {
+    let detail = "this route does not know that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
+}

@@ -1,0 +1,145 @@
+//! Ends of sessions: recorded in the log, known at once to this side's own token check.
+//!
+//! Every end goes through here, since one process has the write database; what was recorded before this process began
+//! is read from the log.
+
+use std::{sync::Arc, time::Duration};
+
+use app::{
+    api::AppError,
+    domain::{CommandId, derive_uuid, session::SessionEvent},
+    ports::Viewer,
+    wire::{Actor, Event, Position, Receipt, StreamId},
+};
+
+use super::{
+    People,
+    people::{EndDue, PeopleError},
+};
+use crate::{
+    token::{REMEMBER, Revocations},
+    write::{
+        error::{internal, to_app, unavailable},
+        handler::digest,
+        store::{EventStore, StoreError},
+        writer::{Intent, Submission, SubmitError, Writer},
+    },
+};
+
+const CHUNK: u32 = 1000;
+/// Waits between tries to tell the log, milliseconds: doubling from the first to the last.
+const WAITS: (u64, u64) = (50, 5_000);
+
+pub(super) struct Ends {
+    people: Arc<People>,
+    store: Arc<dyn EventStore>,
+    writer: Writer,
+    revocations: Arc<Revocations>,
+}
+
+impl Ends {
+    pub(super) fn new(
+        people: Arc<People>,
+        store: Arc<dyn EventStore>,
+        writer: Writer,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { people, store, writer, revocations }
+    }
+
+    /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970).
+    pub(super) async fn load(&self, now: i64) -> Result<(), SubmitError> {
+        let mut after = first_since(&*self.store, now - REMEMBER).await?;
+        loop {
+            let events = self.store.read_log(after, CHUNK).await?;
+            let Some(last) = events.last() else { return Ok(()) };
+            after = last.position;
+            for event in events.iter().filter(|event| event.event_type.starts_with("session.")) {
+                match self.writer.decode(event)? {
+                    Event::Session(ended) => self.revocations.apply(&ended, event.recorded_at),
+                    Event::Account(_) | Event::Transfer(_) | Event::Projection(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends one session, once: the same again gives the same receipt.
+    pub(super) async fn end_session(&self, viewer: &Viewer) -> Result<Receipt, AppError> {
+        let (user_id, session_id) = (viewer.user_id, viewer.session_id);
+        let command_id = CommandId(derive_uuid("sign_out", &[session_id.0.as_bytes()]));
+        let event = SessionEvent::SessionEnded { user_id, session_id };
+        self.record(command_id, Actor::User(user_id), session_id.into(), event).await
+    }
+
+    /// Tells the log of every end that is due; tries until it is done.
+    pub(super) async fn tell_due(&self) {
+        let mut wait = WAITS.0;
+        while let Err(error) = self.try_tell_due().await {
+            tracing::warn!(%error, "the log could not be told of ended sessions yet");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            wait = (wait * 2).min(WAITS.1);
+        }
+    }
+
+    async fn try_tell_due(&self) -> Result<(), AppError> {
+        for due in self.people.ends_due().await.map_err(people_failed)? {
+            let EndDue { command_id, user_id, reason, actor } = due;
+            let event = SessionEvent::UserSessionsEnded { user_id, reason };
+            self.record(command_id, actor, user_id.into(), event).await?;
+            self.people.end_told(&due).await.map_err(people_failed)?;
+        }
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        command_id: CommandId,
+        actor: Actor,
+        stream: StreamId,
+        event: SessionEvent,
+    ) -> Result<Receipt, AppError> {
+        let submission = Submission {
+            command_id,
+            actor,
+            correlation_id: command_id,
+            causation_id: None,
+            digest: digest(actor, &event).map_err(|error| internal(&error))?,
+            stream,
+            expected: None,
+            intent: Intent::Record(Event::Session(event.clone())),
+        };
+        let receipt = self.writer.submit(submission).await.map_err(to_app)?;
+        for recorded in &receipt.events {
+            let stored = self.store.find_event(recorded.event_id).await.map_err(|error| unavailable(&error))?;
+            if let Some(stored) = stored {
+                self.revocations.apply(&event, stored.recorded_at);
+            }
+        }
+        Ok(receipt)
+    }
+}
+
+pub(super) fn people_failed(error: PeopleError) -> AppError {
+    match error {
+        PeopleError::Store(_) => unavailable(&error),
+        PeopleError::EmailTaken
+        | PeopleError::Unknown
+        | PeopleError::Invalid { .. }
+        | PeopleError::Corrupt(_)
+        | PeopleError::Random(_) => internal(&error),
+    }
+}
+
+/// The position before the first event recorded at `time` or later. Recorded times never go back.
+async fn first_since(store: &dyn EventStore, time: i64) -> Result<Position, StoreError> {
+    // Everything up to `older` was recorded before `time`, everything after `newer` was not.
+    let (mut older, mut newer) = (0, store.head().await?.position.0);
+    while older < newer {
+        let middle = older + (newer - older).div_ceil(2);
+        match store.read_log(Position(middle - 1), 1).await?.first() {
+            Some(event) if event.recorded_at < time => older = middle,
+            Some(_) | None => newer = middle - 1,
+        }
+    }
+    Ok(Position(older))
+}

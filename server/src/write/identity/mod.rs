@@ -1,0 +1,12 @@
+//! People, their passwords and their sessions: everything about who someone is stays in this room. Events know ids.
+
+mod ends;
+mod limits;
+mod password;
+mod people;
+mod sessions;
+
+pub use limits::{Limit, SignInLimits};
+pub use password::{HashedPassword, PASSWORD_LENGTH, PasswordError, Passwords};
+pub use people::{NewPerson, People, PeopleError, PersonRow};
+pub use sessions::{SESSION_AGE, SessionParts, Sessions, mint};

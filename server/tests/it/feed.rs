@@ -1,0 +1,190 @@
+//! The feed: a copy of the log that takes nothing twice, skips nothing, and believes no damaged event.
+
+use std::sync::{Arc, Mutex};
+
+use app::{
+    domain::session::SessionEvent,
+    ports::Role,
+    wire::{Envelope, Position},
+};
+use server::{
+    bus::{Person, PersonChange},
+    read::feed::{self, Feed, FeedError, OnSessionEvent},
+};
+
+use crate::history::{History, LONG, Log, Place, now, user};
+
+fn nobody() -> OnSessionEvent {
+    Arc::new(|_, _| {})
+}
+
+async fn open(place: &Place) -> Feed {
+    Feed::open(place.open().await, nobody()).await.unwrap()
+}
+
+async fn all(place: &Place) -> Vec<Envelope> {
+    feed::read(&mut place.open().await.read().await.unwrap(), Position(0), 10_000).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_feed_is_the_log_byte_by_byte() {
+    let (place, history) = (Place::new(), History::random(1, 300));
+    let feed = open(&place).await;
+    for batch in history.events.chunks(70) {
+        feed.take(batch.to_vec()).await.unwrap();
+    }
+    assert_eq!(all(&place).await, history.events);
+    assert_eq!(*feed.position().borrow(), history.head());
+    // Opened again it stands where it stood.
+    assert_eq!(*open(&place).await.position().borrow(), history.head());
+}
+
+#[tokio::test]
+async fn r1_what_the_feed_has_is_dropped() {
+    let (place, history) = (Place::new(), History::random(2, 60));
+    let feed = open(&place).await;
+    feed.take(history.events[..40].to_vec()).await.unwrap();
+    feed.take(history.events[10..50].to_vec()).await.unwrap();
+    feed.take(history.events[..20].to_vec()).await.unwrap();
+    let mut twice = history.events[50..].to_vec();
+    twice.insert(1, history.events[50].clone());
+    feed.take(twice).await.unwrap();
+    assert_eq!(all(&place).await, history.events);
+}
+
+#[tokio::test]
+async fn r1_a_hole_waits_and_says_for_which_position() {
+    let (place, history) = (Place::new(), History::random(3, 30));
+    let feed = open(&place).await;
+    let mut holed = history.events.clone();
+    holed.remove(12);
+    let error = feed.take(holed).await.unwrap_err();
+    assert!(matches!(error, FeedError::Hole { missing: Position(13), found: Position(14) }), "{error}");
+    assert_eq!(*feed.position().borrow(), Position(12));
+    feed.take(history.events[12..].to_vec()).await.unwrap();
+    assert_eq!(all(&place).await, history.events);
+}
+
+#[tokio::test]
+async fn a_damaged_event_is_not_taken_wherever_the_damage_is() {
+    let history = History::random(4, 40);
+    let damages: [fn(&mut Envelope); 8] = [
+        |event| event.hash.0[3] ^= 1,
+        |event| event.payload.push(b' '),
+        |event| event.metadata.push(b' '),
+        |event| event.recorded_at += 1,
+        |event| event.version = event.version.next(),
+        |event| event.event_type.push('s'),
+        |event| event.schema += 1,
+        |event| event.stream.id = crate::history::uuid(1, 99),
+    ];
+    for damage in damages {
+        let place = Place::new();
+        let feed = open(&place).await;
+        let mut damaged = history.events.clone();
+        damage(&mut damaged[24]);
+        let error = feed.take(damaged).await.unwrap_err();
+        assert!(matches!(error, FeedError::Damaged { position: Position(25), .. }), "{error}");
+        // Everything before is taken, and the undamaged event afterwards.
+        assert_eq!(all(&place).await, history.events[..24]);
+        feed.take(history.events[24..].to_vec()).await.unwrap();
+        assert_eq!(all(&place).await, history.events);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_event_on_the_bus_is_asked_for_again_and_said_in_the_status() {
+    let (place, history) = (Place::new(), History::random(5, 40));
+    let mut damaged = history.events.clone();
+    damaged[24].payload[2] ^= 1;
+    let log = Log::new(damaged);
+    let node = place.start(&log).await;
+    let said = async {
+        loop {
+            if let Some(waiting) = node.side.status().waiting {
+                return waiting;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let waiting = tokio::time::timeout(LONG, said).await.unwrap();
+    assert_eq!(waiting.position, Position(25));
+    node.reaches(Position(24)).await;
+    assert!(!node.side.wait_for(&["accounts"], Position(25), std::time::Duration::ZERO).await);
+
+    log.set(history.events.clone());
+    node.reaches(history.head()).await;
+    assert_eq!(node.side.status().waiting, None);
+}
+
+#[tokio::test]
+async fn whoever_checks_tokens_is_told_of_ended_sessions_now_and_after_a_restart() {
+    let place = Place::new();
+    // What is long past has no token left: only the second and the third are told again.
+    let mut history = History::default();
+    history.recorded_at = now() - 20 * 3_600_000_000;
+    history.end_session(1);
+    history.open(1, user(1), "CZK", 0);
+    history.recorded_at = now() - 5 * 3_600_000_000;
+    history.end_session(2);
+    history.end_session(3);
+    let told: Arc<Mutex<Vec<SessionEvent>>> = Arc::default();
+    let on_session: OnSessionEvent = {
+        let told = told.clone();
+        Arc::new(move |event, _| told.lock().unwrap().push(event.clone()))
+    };
+    let feed = Feed::open(place.open().await, on_session.clone()).await.unwrap();
+    feed.take(history.events.clone()).await.unwrap();
+    let live = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(live.len(), 3);
+    Feed::open(place.open().await, on_session).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), live[1..]);
+}
+
+#[tokio::test]
+async fn people_are_known_changed_and_forgotten() {
+    let (place, log) = (Place::new(), Log::new(vec![]));
+    let person = |number, name: &str| {
+        PersonChange::Known(Person {
+            id: user(number),
+            name: name.to_owned(),
+            email: format!("{number}@example.org"),
+            roles: vec![Role::Customer],
+        })
+    };
+    log.set_people(vec![person(1, "Ada"), person(2, "Bob")]);
+    let node = place.start(&log).await;
+    let become_known = async |expected: &[&str]| {
+        let known = async {
+            loop {
+                let mut tx = node.side.db.read().await.unwrap();
+                let names: Vec<String> =
+                    sqlx::query_scalar("SELECT name FROM people ORDER BY id").fetch_all(&mut *tx).await.unwrap();
+                if names == expected {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, known).await.unwrap();
+    };
+    become_known(&["Ada", "Bob"]).await;
+    log.set_people(vec![person(1, "Ada L."), PersonChange::Forgotten(user(2))]);
+    become_known(&["Ada L."]).await;
+    node.stop().await;
+
+    // Forgotten while the node was away.
+    log.set_people(vec![person(3, "Eve")]);
+    let node = place.start(&log).await;
+    let mut tx = node.side.db.read().await.unwrap();
+    let known = async {
+        loop {
+            let names: Vec<String> = sqlx::query_scalar("SELECT name FROM people").fetch_all(&mut *tx).await.unwrap();
+            if names == ["Eve"] {
+                return;
+            }
+            tx = node.side.db.read().await.unwrap();
+        }
+    };
+    tokio::time::timeout(LONG, known).await.unwrap();
+}
