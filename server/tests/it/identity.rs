@@ -346,6 +346,20 @@ async fn an_email_belongs_to_one_person_whatever_its_case() {
 }
 
 #[tokio::test]
+async fn a_change_by_another_process_is_noticed() {
+    let house = House::new().await;
+    let session = house.eva().await;
+    let mut changes = house.people.changes();
+    changes.mark_unchanged();
+    let beside = SqlitePoolOptions::new().connect_with(connect_options(&house.side.database())).await.unwrap();
+    People::new(beside).disable(session.viewer.user_id, Actor::Operator).await.unwrap();
+    assert!(!changes.has_changed().unwrap());
+    house.until_ended(&session).await;
+    assert!(changes.has_changed().unwrap());
+    assert!(!house.is_good(&session.token));
+}
+
+#[tokio::test]
 async fn the_bus_hears_of_everyone_and_of_those_who_were_forgotten() {
     let house = House::new().await;
     let mut changes = house.people.changes();

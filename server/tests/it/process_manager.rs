@@ -1,9 +1,6 @@
 //! Transfers are carried to their end exactly once, whatever crashes in between.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use app::{
     domain::{
@@ -11,20 +8,21 @@ use app::{
         account::{AccountCommand, DeclineReason},
         transfer::{Step, Transfer, TransferCommand, TransferStatus, after_account_event, after_transfer_event},
     },
-    wire::{Actor, Envelope, Event, Hash, Metadata, Position, StreamId, Version},
+    wire::{Actor, Envelope, Event, Hash, Metadata, Position, StreamId},
 };
-use async_trait::async_trait;
 use server::write::{
     handler::digest,
     process_manager::{NAME, ProcessManager, ProcessStatus, step_command_id},
-    store::{EventStore, Head, StoreError},
     writer::{Intent, Submission, SubmitError, WriterSettings},
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::write_side::{WriteSide, assert_conserved, rand, read, user};
+use super::{
+    dying_store::{Death, DyingStore},
+    write_side::{WriteSide, assert_conserved, rand, read, user},
+};
 
 const COMPLETED: [&str; 6] = [
     "transfer.transfer_requested",
@@ -188,96 +186,12 @@ async fn each_reason_at_the_destination_declines_the_transfer_and_frees_the_mone
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Death {
-    /// The process dies before the append that is one too many.
-    BeforeTheAppend,
-    /// It dies after the last allowed append was committed, before anyone heard of it.
-    AfterTheAppend,
-    /// It lives on, but nothing can be appended: the disk is full, say.
-    AppendsFail,
-}
-
-/// A store that dies after so many appends: nothing works any more, as in a process that was killed.
-struct DyingStore {
-    inner: Arc<dyn EventStore>,
-    left: AtomicUsize,
-    death: Death,
-    dead: watch::Sender<bool>,
-}
-
-impl DyingStore {
-    fn gone() -> StoreError {
-        StoreError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))
-    }
-
-    fn alive(&self) -> Result<(), StoreError> {
-        if *self.dead.borrow() && self.death != Death::AppendsFail { Err(Self::gone()) } else { Ok(()) }
-    }
-
-    fn die(&self) -> Result<(), StoreError> {
-        self.dead.send_replace(true);
-        Err(Self::gone())
-    }
-}
-
-#[async_trait]
-impl EventStore for DyingStore {
-    async fn head(&self) -> Result<Head, StoreError> {
-        self.alive()?;
-        self.inner.head().await
-    }
-
-    async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
-        self.alive()?;
-        if self.left.load(Ordering::SeqCst) == 0 {
-            return self.die();
-        }
-        self.inner.append(expected, events, new_head).await?;
-        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && self.death == Death::AfterTheAppend { self.die() } else { Ok(()) }
-    }
-
-    async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
-        self.alive()?;
-        self.inner.read_log(after, limit).await
-    }
-
-    async fn read_stream(&self, stream: StreamId, after: Version, limit: u32) -> Result<Vec<Envelope>, StoreError> {
-        self.alive()?;
-        self.inner.read_stream(stream, after, limit).await
-    }
-
-    async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError> {
-        self.alive()?;
-        self.inner.find_commands(commands).await
-    }
-
-    async fn find_event(&self, event: EventId) -> Result<Option<Envelope>, StoreError> {
-        self.alive()?;
-        self.inner.find_event(event).await
-    }
-
-    async fn checkpoint(&self, name: &str) -> Result<Position, StoreError> {
-        self.alive()?;
-        self.inner.checkpoint(name).await
-    }
-
-    async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        self.alive()?;
-        self.inner.save_checkpoint(name, position).await
-    }
-}
-
 /// Runs a process manager on the same file until its store dies after `appends` more.
 async fn run_until_it_dies(side: &WriteSide, appends: usize, death: Death) {
     let dead = watch::Sender::new(false);
     let mut seen = dead.subscribe();
     let dying = side
-        .reopen_with(
-            |inner| Arc::new(DyingStore { inner, left: AtomicUsize::new(appends), death, dead }),
-            WriterSettings::default(),
-        )
+        .reopen_with(|inner| Arc::new(DyingStore::new(inner, appends, death, dead)), WriterSettings::default())
         .await;
     let running = Running::start(&dying);
     seen.wait_for(|dead| *dead).await.unwrap();

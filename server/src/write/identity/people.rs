@@ -2,7 +2,7 @@
 //!
 //! Guarantees: e-mails are unique whatever their case; a change that ends a person's sessions is written together with
 //! the end that the log still has to be told (`session_ends_due`), so that no crash can lose it; every change counts
-//! up [`People::changes`], so that the bus says it again.
+//! up [`People::changes`], so that the bus says it again; that of another process does when it is noticed.
 
 use app::{
     domain::{CommandId, UserId, session::EndReason},
@@ -98,7 +98,7 @@ impl People {
                 Some(refused) if refused.is_unique_violation() => PeopleError::EmailTaken,
                 _ => PeopleError::Store(error),
             })?;
-        self.changed();
+        self.changed().await;
         Ok(id)
     }
 
@@ -194,7 +194,7 @@ impl People {
         }
         end_due(&mut transaction, user, reason, by).await?;
         transaction.commit().await?;
-        self.changed();
+        self.changed().await;
         Ok(())
     }
 
@@ -224,8 +224,19 @@ impl People {
         Ok(())
     }
 
-    fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
+    /// Looks whether anyone changed anything, in this process or in another.
+    pub(super) async fn notice(&self) -> Result<(), PeopleError> {
+        let count: i64 = sqlx::query_scalar("SELECT count FROM people_changes").fetch_one(&self.pool).await?;
+        let count = u64::try_from(count).unwrap_or_default();
+        self.changes.send_if_modified(|known| std::mem::replace(known, count) != count);
+        Ok(())
+    }
+
+    /// After a change of our own: it is stored, so it has not failed if it is only noticed later.
+    async fn changed(&self) {
+        if let Err(error) = self.notice().await {
+            tracing::warn!(%error, "a change to people is published later");
+        }
     }
 }
 
