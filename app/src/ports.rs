@@ -62,7 +62,7 @@ pub trait CommandPort: Send + Sync {
 /// The command side: knows who people are. Only this side can mint tokens.
 #[async_trait]
 pub trait SessionPort: Send + Sync {
-    /// Any failure is the same [`AppError::NotSignedIn`]; too many tries are [`AppError::TooMany`].
+    /// Any failure is the same [`AppError::WrongCredentials`]; too many tries are [`AppError::TooMany`].
     async fn sign_in(&self, email: &str, password: &str, client: IpAddr) -> Result<SignedIn, AppError>;
     /// Ends this session everywhere.
     async fn sign_out(&self, viewer: &Viewer) -> Result<Receipt, AppError>;

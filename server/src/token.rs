@@ -184,7 +184,7 @@ impl Revocations {
     pub async fn until_ended(&self, viewer: &Viewer) {
         if self.state.subscribe().wait_for(|state| state.covers(viewer)).await.is_err() {
             // The sender lives as long as `self`: this is never reached, and must not look like an end.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -220,6 +220,7 @@ impl Ended {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use app::domain::session::EndReason;
     use ed25519_dalek::{Signer, SigningKey};

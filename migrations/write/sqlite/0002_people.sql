@@ -15,5 +15,6 @@ CREATE TABLE people (
 CREATE TABLE session_ends_due (
     command_id TEXT NOT NULL PRIMARY KEY,
     user_id    TEXT NOT NULL,
-    reason     TEXT NOT NULL
+    reason     TEXT NOT NULL,
+    actor      TEXT NOT NULL                           -- who changed it, as in the metadata of events
 ) STRICT;

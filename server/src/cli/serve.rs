@@ -69,6 +69,11 @@ pub async fn serve(
         request_timeout: args.request_timeout,
         ..WebOptions::default()
     };
+    if args.demo
+        && let Some(people) = super::demo::fill(data).await.context("making demo data")?
+    {
+        super::demo::print(&people);
+    }
     let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
     let node = Node::start(data, settings).await?;
     let state = AppState::new(node.ports.clone(), node.tokens.clone(), options, stopping.clone());

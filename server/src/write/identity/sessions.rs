@@ -9,7 +9,7 @@ use app::{
     api::AppError,
     domain::{SessionId, UserId},
     ports::{SessionPort, SignedIn, Viewer},
-    wire::Receipt,
+    wire::{Actor, Receipt},
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -144,7 +144,7 @@ impl SessionPort for Sessions {
             return Err(AppError::invalid("new", "this is your password already"));
         }
         let hashed = self.passwords.hash(new).await.map_err(password_failed)?;
-        self.people.set_password(viewer.user_id, &hashed).await.map_err(people_failed)?;
+        self.people.set_password(viewer.user_id, &hashed, Actor::User(viewer.user_id)).await.map_err(people_failed)?;
         self.ends.tell_due().await;
         self.begin(viewer.user_id, &hashed).await
     }
