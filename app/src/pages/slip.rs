@@ -193,7 +193,8 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
             <CommandForm locale currency done=slip.done().to_owned() nostrip:refused=refusal.whole()>
                 <form method="post" action=slip.endpoint()>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
-                    {hidden(account_field, id.to_string())} {hidden("next", back.clone())} {fields} {will(slip)}
+                    {hidden(account_field, id.to_string())} {hidden("currency", currency.code().to_owned())}
+                    {hidden("next", back.clone())} {fields} {will(slip)}
                     <div class="slip-foot">
                         <button class=slip.button_class()>{slip.button()}</button>
                         <a class="button bare" href=back.clone()>
