@@ -123,7 +123,12 @@ impl TokenVerifier {
     }
 }
 
+#[async_trait::async_trait]
 impl TokenCheck for TokenVerifier {
+    async fn until_ended(&self, viewer: &Viewer) {
+        self.revocations.until_ended(viewer).await;
+    }
+
     fn check(&self, token: &str) -> Option<Viewer> {
         // A clock before 1970 believes no token: i64::MAX is after every expiry.
         let now = SystemTime::now()
