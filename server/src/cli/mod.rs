@@ -1,7 +1,10 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
+pub mod demo;
 mod dump;
+pub mod export;
+pub mod import;
 pub mod node;
 mod rebuild;
 pub mod serve;
@@ -25,6 +28,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         Command::Dump => dump::run(&existing(common)?).await,
+        Command::Import(args) => import::run(&open(common)?, *args).await,
+        Command::Export(args) => export::run(&existing(common)?, args).await,
+        Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
         Command::Token(command) => token::run(&existing(common)?, command).await,
     }

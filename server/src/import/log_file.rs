@@ -52,7 +52,9 @@ pub enum LogFileError {
     NotText { position: Position },
     #[error("line {line}: {what}")]
     Line { line: u64, what: String },
-    #[error("the ledger holds {events} events that are not the beginning of this file; such a file goes into an empty one")]
+    #[error(
+        "the ledger holds {events} events that are not the beginning of this file; such a file goes into an empty one"
+    )]
     NotEmpty { events: Position },
     #[error("event {position} does not fit a table: {source}")]
     Csv { position: Position, source: csv::Error },
@@ -124,7 +126,16 @@ pub async fn write_csv(store: &dyn EventStore, to: impl Write) -> Result<Transfe
     };
     table
         .write_record([
-            "position", "event_id", "stream", "version", "type", "schema", "recorded_at", "payload", "metadata", "hash",
+            "position",
+            "event_id",
+            "stream",
+            "version",
+            "type",
+            "schema",
+            "recorded_at",
+            "payload",
+            "metadata",
+            "hash",
         ])
         .map_err(failed(Position(0)))?;
     let written = for_each(store, |event| {
@@ -149,11 +160,7 @@ pub async fn write_csv(store: &dyn EventStore, to: impl Write) -> Result<Transfe
 
 /// Puts the log in the file at `path` into `store`, which is empty or holds the beginning of the same log. The file is
 /// read twice: every line and every hash is checked before anything is stored.
-pub async fn read_ndjson(
-    store: &dyn EventStore,
-    path: &Path,
-    seen: impl Fn(u64),
-) -> Result<Transferred, LogFileError> {
+pub async fn read_ndjson(store: &dyn EventStore, path: &Path, seen: impl Fn(u64)) -> Result<Transferred, LogFileError> {
     let held = store.head().await?;
     let mut chain = Chain::default();
     let mut begins_alike = held == Head::EMPTY;

@@ -4,8 +4,8 @@
 //! id: importing again changes nothing, and an interrupted import continues. The file is read twice, the first time to
 //! check every row, and never held in memory. A log goes in as it came out, byte for byte, hash for hash.
 
-mod balances;
 mod bad_row;
+mod balances;
 mod ledger;
 pub mod log_file;
 mod plan;

@@ -76,8 +76,8 @@ mod tests {
         };
         let (id, _) = Plan::transaction(&row);
         // Another value here would import every file that was imported before a second time.
-        assert_eq!(id.to_string(), "ID_ROW");
-        assert_eq!(Plan::account_id("2566").to_string(), "ID_ACCOUNT");
+        assert_eq!(id.to_string(), "b33c5313-fd10-82e5-ad42-40bb68c42126");
+        assert_eq!(Plan::account_id("2566").to_string(), "bd437f98-c939-824c-95ba-bb5227313849");
         assert_eq!(Plan::transaction(&Row { line: 1, ..row.clone() }).0, id);
         assert_ne!(Plan::transaction(&Row { account: "2567".to_owned(), ..row.clone() }).0, id);
         assert_ne!(Plan::transaction(&Row { transaction_id: "752011".to_owned(), ..row }).0, id);

@@ -28,11 +28,13 @@ pub(super) struct Records<R> {
     ahead: VecDeque<Vec<u8>>,
     /// Of the next line.
     line: u64,
+    /// How many fields a record has, once that is known: tells a quote that was not closed from text of many lines.
+    pub(super) width: Option<usize>,
 }
 
 impl<R: BufRead> Records<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, ahead: VecDeque::new(), line: 1 }
+        Self { input, ahead: VecDeque::new(), line: 1, width: None }
     }
 
     /// The next record; `None` at the end of the file.
@@ -47,21 +49,30 @@ impl<R: BufRead> Records<R> {
             }
             self.line += 1;
         };
-        let bad = |column, what: &str| BadRow { line: self.line, column, name: None, what: what.to_owned() };
+        let line = self.line;
+        let bad = |column, what: &str| BadRow { line, column, name: None, what: what.to_owned() };
+        let not_closed = |column| bad(column, "this quote is not closed");
         let result = loop {
-            if lines.iter().map(Vec::len).sum::<usize>() > RECORD_MAX {
-                break match split(&lines[0], self.line) {
-                    Err(Trouble::Open { column }) => Err(bad(column, "this quote is not closed")),
-                    Ok(_) | Err(Trouble::Bad(_)) => Err(bad(1, "the row is longer than 8 KiB")),
-                };
-            }
-            match split(&lines.concat(), self.line) {
-                Ok(fields) => break Ok(fields),
-                Err(Trouble::Bad(row)) => break Err(row),
-                Err(Trouble::Open { column }) => match self.read_line()? {
+            let record = split(&lines.concat(), line);
+            let first_open = match split(&lines[0], line) {
+                Err(Trouble::Open { column }) => Some(column),
+                Ok(_) | Err(Trouble::Bad(_)) => None,
+            };
+            let too_long = lines.iter().map(Vec::len).sum::<usize>() > RECORD_MAX;
+            match (record, first_open) {
+                (_, None) if too_long => break Err(bad(1, "the row is longer than 8 KiB")),
+                (_, Some(column)) if too_long => break Err(not_closed(column)),
+                (Err(Trouble::Open { column }), _) => match self.read_line()? {
                     Some(line) => lines.push(line),
-                    None => break Err(bad(column, "this quote is not closed")),
+                    None => break Err(not_closed(column)),
                 },
+                // A quote on a later line ended what it was not meant to end.
+                (Err(Trouble::Bad(_)), Some(column)) => break Err(not_closed(column)),
+                (Ok(fields), Some(column)) if self.width.is_some_and(|width| width != fields.len()) => {
+                    break Err(not_closed(column));
+                }
+                (Err(Trouble::Bad(row)), None) => break Err(row),
+                (Ok(fields), _) => break Ok(fields),
             }
         };
         if result.is_ok() {
@@ -99,7 +110,9 @@ fn content(line: &[u8]) -> &[u8] {
 
 enum Trouble {
     /// A quote opened here and did not close yet.
-    Open { column: u64 },
+    Open {
+        column: u64,
+    },
     Bad(BadRow),
 }
 
@@ -167,7 +180,12 @@ mod tests {
     use super::*;
 
     fn read(text: &[u8]) -> Vec<Result<Vec<String>, String>> {
+        read_wide(text, None)
+    }
+
+    fn read_wide(text: &[u8], width: Option<usize>) -> Vec<Result<Vec<String>, String>> {
         let mut records = Records::new(text);
+        records.width = width;
         std::iter::from_fn(|| records.next().unwrap())
             .map(|record| match record {
                 Ok(fields) => Ok(fields.into_iter().map(|field| String::from_utf8(field.bytes).unwrap()).collect()),
@@ -187,8 +205,7 @@ mod tests {
     #[test]
     fn plain_and_quoted_fields_read() {
         let text = b"\xef\xbb\xbfa,b,c\r\n1,\"x, \"\"y\"\"\",\n\n\"two\nlines\",,3\"4";
-        let expected =
-            [fields(&["a", "b", "c"]), fields(&["1", "x, \"y\"", ""]), fields(&["two\nlines", "", "3\"4"])];
+        let expected = [fields(&["a", "b", "c"]), fields(&["1", "x, \"y\"", ""]), fields(&["two\nlines", "", "3\"4"])];
         assert_eq!(read(text), expected);
         assert_eq!(read(b""), []);
         assert_eq!(read(b"\n\r\n"), []);
@@ -208,6 +225,8 @@ mod tests {
         let text = b"1,\"open\n2,fine\n3,\"open again";
         let not_closed = |line: u64| bad(&format!("line {line}, column 3: this quote is not closed"));
         assert_eq!(read(text), [not_closed(1), fields(&["2", "fine"]), not_closed(3)]);
+        let closed_by_chance = b"1,\"open\n2,fine\n3,\",\n";
+        assert_eq!(read_wide(closed_by_chance, Some(2))[..2], [not_closed(1), fields(&["2", "fine"])]);
         let mut long = b"1,\"open\n".to_vec();
         long.extend(b"2,fine\n".repeat(5_000));
         let records = read(&long);

@@ -76,7 +76,9 @@ impl Rows {
         let mut records = Records::new(BufReader::with_capacity(1 << 16, File::open(path)?));
         let bad = |column, name, what: String| BadRow { line: 1, column, name, what };
         let head = match records.next()? {
-            None => return Ok(Err(bad(1, None, format!("the file is empty; its first line is {}", COLUMNS.join(","))))),
+            None => {
+                return Ok(Err(bad(1, None, format!("the file is empty; its first line is {}", COLUMNS.join(",")))));
+            }
             Some(Err(row)) => return Ok(Err(row)),
             Some(Ok(head)) => head,
         };
@@ -93,6 +95,7 @@ impl Rows {
             let what = "the head line has no such column".to_owned();
             return Ok(Err(bad(1, Some(COLUMNS[missing]), what)));
         }
+        records.width = Some(head.len());
         Ok(Ok(Self { records, check, places, width: head.len() }))
     }
 
@@ -242,7 +245,10 @@ mod tests {
 
     #[test]
     fn good_rows_are_counted() {
-        let checked = read(format!("{HEAD}1,a,2026-11-22,deposit,1.5,-1.50,\n2,a,1993-01-01,withdrawal,3,0,\"x, y\"\n").as_bytes(), true);
+        let checked = read(
+            format!("{HEAD}1,a,2026-11-22,deposit,1.5,-1.50,\n2,a,1993-01-01,withdrawal,3,0,\"x, y\"\n").as_bytes(),
+            true,
+        );
         assert_eq!(checked, Checked { rows: 2, bad: 0, first_bad: vec![] });
     }
 
@@ -252,10 +258,7 @@ mod tests {
             ("1,a,2026-11-22,deposit,1.5", "line 2, column 24: 5 columns instead of 7"),
             (",a,2026-11-22,deposit,1.5,0,", "line 2, column 1 (transaction_id): it is empty"),
             ("1, ,2026-11-22,deposit,1.5,0,", "line 2, column 3 (account): it is empty"),
-            (
-                "1,a,22.11.2026,deposit,1.5,0,",
-                "line 2, column 5 (date): not a date (like 2026-11-22): \"22.11.2026\"",
-            ),
+            ("1,a,22.11.2026,deposit,1.5,0,", "line 2, column 5 (date): not a date (like 2026-11-22): \"22.11.2026\""),
             (
                 "1,a,2026-11-23,deposit,1.5,0,",
                 "line 2, column 5 (date): 2026-11-23 is in the future (today is 2026-11-22)",
@@ -264,10 +267,7 @@ mod tests {
             ("1,a,2026-11-22,deposit,-1.5,0,", "line 2, column 24 (amount): an amount has no sign"),
             ("1,a,2026-11-22,deposit,1.555,0,", "line 2, column 24 (amount): too many decimals: CZK has 2"),
             ("1,a,2026-11-22,deposit,0.00,0,", "line 2, column 24 (amount): the amount must be more than zero"),
-            (
-                "1,a,2026-11-22,deposit,1.5,--1,",
-                "line 2, column 28 (balance): an amount has no sign",
-            ),
+            ("1,a,2026-11-22,deposit,1.5,--1,", "line 2, column 28 (balance): an amount has no sign"),
             ("1,a,2026-11-22,deposit,1.5,0,\"x", "line 2, column 30: this quote is not closed"),
         ] {
             assert_eq!(complaint(line), expected);
@@ -283,10 +283,7 @@ mod tests {
         assert_eq!(read(text, false).rows, 1);
         let complaint = |text: &[u8]| read(text, true).first_bad[0].to_string();
         assert_eq!(complaint(text), "line 1, column 1 (balance): the head line has no such column");
-        assert_eq!(
-            complaint(b"date,date,account\n"),
-            "line 1, column 6 (date): there are two columns of this name"
-        );
+        assert_eq!(complaint(b"date,date,account\n"), "line 1, column 6 (date): there are two columns of this name");
         assert!(complaint(b"").starts_with("line 1, column 1: the file is empty"));
     }
 }

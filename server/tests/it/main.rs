@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod dying_store;
 mod feed;
 mod handler;
 mod helpers;

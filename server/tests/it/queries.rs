@@ -233,8 +233,7 @@ async fn by_date_a_balance_beyond_64_bits_stays_at_their_end() {
     entry(-7, 7);
     let desk = Desk::over(&history).await;
     let filter = StatementFilter { by_date: true, ascending: true, ..StatementFilter::default() };
-    let balances: Vec<_> =
-        desk.statement(&customer(1), 2, filter).await.items.iter().map(|row| row.balance).collect();
+    let balances: Vec<_> = desk.statement(&customer(1), 2, filter).await.items.iter().map(|row| row.balance).collect();
     assert_eq!(balances, [i64::MAX, i64::MAX - 7, i64::MAX, i64::MAX - 7]);
 }
 
@@ -430,7 +429,10 @@ async fn a_customers_timeline_is_what_they_may_read_and_no_more() {
     let expected: Vec<_> = history.events.iter().rev().filter(|event| visible.contains(&event.stream)).collect();
     assert_eq!(events.len(), expected.len());
     for (shown, stored) in events.iter().zip(expected) {
-        assert_eq!((shown.position, shown.hash, shown.payload.as_bytes()), (stored.position, stored.hash, &*stored.payload));
+        assert_eq!(
+            (shown.position, shown.hash, shown.payload.as_bytes()),
+            (stored.position, stored.hash, &*stored.payload)
+        );
         // The operator stays unknown; what one did oneself carries one's name.
         if shown.event_type == "account.overdraft_limit_changed" {
             assert_eq!((shown.actor, shown.actor_name.as_deref()), (Some(Actor::User(me)), Some("Person 2")));
