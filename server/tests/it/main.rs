@@ -5,6 +5,7 @@ mod feed;
 mod handler;
 mod history;
 mod identity;
+mod import;
 mod pages;
 mod process_manager;
 mod projections;
