@@ -1,7 +1,7 @@
 //! Addresses of pages, in one place.
 
 use crate::{
-    domain::{AccountId, TransferId},
+    domain::{AccountId, CommandId, TransferId},
     wire::{StreamId, Version},
 };
 
@@ -23,4 +23,9 @@ pub fn stream(id: StreamId) -> String {
 /// The timeline of one stream, standing at a version.
 pub fn moment(id: impl Into<StreamId>, version: Version) -> String {
     format!("/timeline/{}?at={version}", id.into())
+}
+
+/// All events that a command led to.
+pub fn correlation(command: CommandId) -> String {
+    format!("/timeline?correlation={command}")
 }

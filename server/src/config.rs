@@ -54,6 +54,8 @@ pub enum Command {
     Anchor,
     /// Build views anew from the log, beside the live ones, and switch
     Rebuild(RebuildArgs),
+    /// Print all views in one canonical form, to compare
+    Dump,
     /// Bring in bank transactions (CSV) or a whole log (NDJSON)
     Import(Box<ImportArgs>),
     /// Write all events, in order
@@ -183,12 +185,12 @@ impl DataDir {
 
     /// The write side's database: the log, people, checkpoints.
     pub fn write_db(&self) -> PathBuf {
-        self.0.join("write.db")
+        self.0.join("write.sqlite")
     }
 
     /// The read side's database: can be deleted, is built again from the log.
     pub fn read_db(&self) -> PathBuf {
-        self.0.join("read.db")
+        self.0.join("read.sqlite")
     }
 
     pub fn signing_key(&self) -> PathBuf {

@@ -1,14 +1,17 @@
 //! Accounts: the head of one, the list of all, and what they come to.
 
-use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::ledger::{Cell, Piece, Row, short_id, table};
+use super::{
+    Html, Part,
+    ledger::{cell, cell_of, copy, fact, id, link, row, state, table},
+};
 use crate::{
     domain::{Currency, account::Status},
     links,
-    live::{self, Newcomers, State, use_rows},
+    live::{List, LiveRow as _, Newcomers, State},
     locale::Locale,
-    wire::{AccountView, LiveQuery, Position},
+    wire::{AccountView, LiveQuery},
     words,
 };
 
@@ -22,78 +25,99 @@ fn state_of(status: Status) -> &'static str {
 }
 
 /// `.head-text` of an account's page: name, state, balance, available, held.
-#[island]
-pub fn AccountHead(account: AccountView, position: Position, locale: Locale) -> impl IntoView {
-    let id = account.id.to_string();
-    let currency = account.currency;
-    let rows = use_rows(vec![LiveQuery::Account(account.id)], position, vec![account], Newcomers::Ignore).rows;
-    let state = live::state();
+#[derive(Serialize, Deserialize)]
+pub struct AccountHead {
+    account: List<AccountView>,
+    locale: Locale,
+    #[serde(skip)]
+    offline: bool,
+}
 
-    // Each figure by itself: one that stays is left alone, one that changes lights up.
-    let amount = move |of: fn(&AccountView) -> i64| Memo::new(move |_| rows.with(|rows| rows.first().map_or(0, of)));
-    let (balance, available, held) = (amount(|a| a.balance), amount(|a| a.available), amount(|a| a.held));
-    let status = move || rows.with(|rows| rows.first().map_or(Status::Absent, |account| account.status));
-    let written = move || {
-        let text = locale.format_amount(balance.get(), currency);
-        match text.rsplit_once(locale.decimal) {
-            Some((whole, minor)) if currency.exponent() > 0 => (whole.to_owned(), format!("{}{minor}", locale.decimal)),
-            _ => (text, String::new()),
-        }
-    };
-    let dimmed = move || if matches!(state.get(), State::Offline(_)) { "head-text dimmed" } else { "head-text" };
-    let figure = move |amount: Memo<i64>| move || vec![lit(locale.format_amount(amount.get(), currency))];
-    view! {
-        <div class=dimmed>
-            <div class="head-line">
-                <h1>{move || rows.with(|rows| rows.first().map(|account| account.name.clone()))}</h1>
-                <span class="state" data-state=move || state_of(status())>{move || words::account_status(status())}</span>
-            </div>
-            <p class="figure">
-                <span class="unit">{currency.code()}</span>
-                <span>{move || written().0}<span class="minor">{move || written().1}</span></span>
-            </p>
-            <dl class="figures inline">
-                <div><dt>"Available"</dt><dd>{figure(available)}</dd></div>
-                <div><dt>"Held"</dt><dd>{figure(held)}</dd></div>
-                <div>
-                    <dt>"Account"</dt>
-                    <dd>
-                        <span class="id" title=id.clone()>{short_id(&id)}</span>
-                        <button class="copy" type="button" data-copy=id>"Copy"</button>
-                    </dd>
-                </div>
-            </dl>
-        </div>
+impl AccountHead {
+    pub fn new(account: AccountView, locale: Locale) -> Self {
+        Self { account: List::new(vec![account], Newcomers::Ignore), locale, offline: false }
     }
 }
 
-fn lit(text: String) -> impl IntoView {
-    view! { <span>{text}</span> }
+impl Part for AccountHead {
+    fn follows(&self) -> Vec<LiveQuery> {
+        self.account.rows.iter().map(|account| LiveQuery::Account(account.id)).collect()
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        self.follows().iter().any(|own| own.to_string() == query) && self.account.receive(json, reset, &|_| true)
+    }
+
+    fn on_state(&mut self, state: &State) -> bool {
+        let offline = matches!(state, State::Offline(_));
+        std::mem::replace(&mut self.offline, offline) != offline
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let Some(account) = self.account.rows.first() else { return };
+        let amount = |minor| self.locale.format_amount(minor, account.currency);
+        let class = if self.offline { "head-text dimmed" } else { "head-text" };
+        html.el("div", &[("class", class)], |html| {
+            html.el("div", &[("class", "head-line")], |html| {
+                html.put("h1", &[], &account.name);
+                state(html, state_of(account.status), words::account_status(account.status));
+            });
+            html.el("p", &[("class", "figure")], |html| {
+                html.put("span", &[("class", "unit")], account.currency.code());
+                let balance = amount(account.balance);
+                let decimals = usize::from(account.currency.exponent());
+                // The decimal sign is one byte, and so is each digit.
+                let (whole, minor) = balance.split_at(balance.len() - if decimals > 0 { decimals + 1 } else { 0 });
+                html.el("span", &[("data-lit", "1")], |html| {
+                    html.text(whole);
+                    html.put("span", &[("class", "minor")], minor);
+                });
+            });
+            html.el("dl", &[("class", "figures inline")], |html| {
+                for (name, minor) in [("Available", account.available), ("Held", account.held)] {
+                    fact(html, name, |html| html.put("span", &[("data-lit", "1")], &amount(minor)));
+                }
+                fact(html, "Account", |html| {
+                    let full = account.id.to_string();
+                    id(html, "id", &full);
+                    copy(html, &full);
+                });
+            });
+        });
+    }
 }
 
-/// Totals per currency over all of `accounts`.
-#[island]
-pub fn AccountTotals(accounts: Vec<AccountView>, position: Position, locale: Locale) -> impl IntoView {
-    let rows = use_rows(vec![LiveQuery::Accounts], position, accounts, Newcomers::Show).rows;
-    let totals = Memo::new(move |_| rows.with(|rows| totals(rows)));
-    view! {
-        <dl class="figures big">
-            {move || {
-                totals
-                    .get()
-                    .into_iter()
-                    .map(|(currency, count, sum)| {
-                        let plural = if count == 1 { "account" } else { "accounts" };
-                        view! {
-                            <div>
-                                <dt>{format!("{currency} in {count} {plural}")}</dt>
-                                <dd>{locale.format_amount(sum, currency)}</dd>
-                            </div>
-                        }
-                    })
-                    .collect::<Vec<_>>()
-            }}
-        </dl>
+/// Totals per currency over all accounts of the viewer.
+#[derive(Serialize, Deserialize)]
+pub struct AccountTotals {
+    accounts: List<AccountView>,
+    locale: Locale,
+}
+
+impl AccountTotals {
+    pub fn new(accounts: Vec<AccountView>, locale: Locale) -> Self {
+        Self { accounts: List::new(accounts, Newcomers::Show), locale }
+    }
+}
+
+impl Part for AccountTotals {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![LiveQuery::Accounts]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        query == "accounts" && self.accounts.receive(json, reset, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        html.el("dl", &[("class", "figures big")], |html| {
+            for (currency, count, sum) in totals(&self.accounts.rows) {
+                let plural = if count == 1 { "account" } else { "accounts" };
+                fact(html, &format!("{currency} in {count} {plural}"), |html| {
+                    html.put("span", &[("data-lit", "1")], &self.locale.format_amount(sum, currency));
+                });
+            }
+        });
     }
 }
 
@@ -113,42 +137,83 @@ fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
     totals
 }
 
-/// The list of accounts. `whole`: all that the viewer has are on this page, so that a new one joins the list.
-#[island]
-pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
-    let newcomers = if whole { Newcomers::Show } else { Newcomers::Ignore };
-    let rows = use_rows(vec![LiveQuery::Accounts], position, accounts, newcomers).rows;
-    let drawn =
-        Memo::new(move |_| rows.with(|rows| rows.iter().map(|account| account_row(account, &locale)).collect()));
-    let columns = [
-        ("", "Account"),
-        ("", "Id"),
-        ("", "State"),
-        ("", "Currency"),
-        ("money", "Available"),
-        ("money balance", "Balance"),
-    ];
-    table(
-        "ledger link-rows",
-        "Accounts".to_owned(),
-        columns.into_iter().map(|(class, title)| (class, title.to_owned())).collect(),
-        drawn,
-    )
+/// The list of accounts.
+#[derive(Serialize, Deserialize)]
+pub struct AccountRows {
+    accounts: List<AccountView>,
+    locale: Locale,
 }
 
-fn account_row(account: &AccountView, locale: &Locale) -> Row {
-    let status = Piece::state(state_of(account.status), words::account_status(account.status));
-    Row {
-        key: account.id.0.as_u128(),
-        id: None,
-        class: "",
-        cells: vec![
-            Cell::new("what", "lead", vec![Piece::link("", account.name.clone(), links::account(account.id))]),
-            Cell::new("", "", vec![Piece::id(&account.id.to_string())]),
-            Cell::new("", "sub", vec![status]),
-            Cell::text("quiet small", "end", account.currency.code()),
-            Cell::text("money", "", locale.format_amount(account.available, account.currency)),
-            Cell::text("money balance strong", "side", locale.format_amount(account.balance, account.currency)),
-        ],
+impl AccountRows {
+    /// `whole`: all that the viewer has are on this page, so that a new one joins the list.
+    pub fn new(accounts: Vec<AccountView>, locale: Locale, whole: bool) -> Self {
+        let newcomers = if whole { Newcomers::Show } else { Newcomers::Ignore };
+        Self { accounts: List::new(accounts, newcomers), locale }
+    }
+}
+
+impl Part for AccountRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![LiveQuery::Accounts]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        query == "accounts" && self.accounts.receive(json, reset, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let columns = [
+            ("", "Account"),
+            ("", "Id"),
+            ("", "State"),
+            ("", "Currency"),
+            ("money", "Available"),
+            ("money balance", "Balance"),
+        ];
+        table(html, "ledger link-rows", "Accounts", &columns, |html| {
+            for account in &self.accounts.rows {
+                let amount = |minor| self.locale.format_amount(minor, account.currency);
+                row(html, account.key(), "", "", |html| {
+                    cell_of(html, "what", "lead", |html| link(html, "", &links::account(account.id), &account.name));
+                    cell_of(html, "id", "", |html| id(html, "", &account.id.to_string()));
+                    cell_of(html, "", "sub", |html| {
+                        state(html, state_of(account.status), words::account_status(account.status));
+                    });
+                    cell(html, "quiet small", "end", account.currency.code());
+                    lit(html, "money", "", &amount(account.available));
+                    lit(html, "money balance strong", "side", &amount(account.balance));
+                });
+            }
+        });
+    }
+}
+
+/// A cell that lights up when its figure changes.
+fn lit(html: &mut Html, class: &str, place: &str, text: &str) {
+    html.put("td", &[("class", class), ("data-cell", place), ("data-lit", "1")], text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_per_currency_without_closed_accounts() {
+        let account = |currency: &str, balance: i64, status: &str| -> AccountView {
+            serde_json::from_value(serde_json::json!({
+                "id": uuid::Uuid::nil(), "owner": uuid::Uuid::nil(), "name": "A", "currency": currency,
+                "balance": balance, "held": 0, "expected": 0, "available": balance, "overdraft_limit": 0,
+                "status": status, "opened_at": 0, "version": 1, "position": 1
+            }))
+            .unwrap()
+        };
+        let accounts = [
+            account("EUR", 1, "open"),
+            account("CZK", 2, "open"),
+            account("CZK", 3, "frozen"),
+            account("JPY", 4, "closed"),
+        ];
+        let sums: Vec<_> = totals(&accounts).into_iter().map(|(currency, n, sum)| (currency.code(), n, sum)).collect();
+        assert_eq!(sums, [("CZK", 2, 5), ("EUR", 1, 1)]);
     }
 }

@@ -1,65 +1,96 @@
 //! The feed of events: one a line, in words.
 
-use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    ledger::{Cell, Piece, Row, short_id, table},
-    statement::arrivals,
+    Html, Part,
+    ledger::{arrivals, cell, cell_of, link, row, said, short_id, table, time},
 };
 use crate::{
     links,
-    live::{Newcomers, use_rows},
+    live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{Actor, EventView, LiveQuery, Position, StreamId, decode},
+    wire::{Actor, EventView, LiveQuery, StreamId, decode},
     words::{self, Mark, Said},
 };
 
-/// Events, newest first. `live`: the newest page without a filter, so that new ones join on top; else those that pass
-/// the filter (`stream`, `event_type`, `text`) are counted and offered. `now`: when the page was rendered, microseconds.
-#[island]
-pub fn EventRows(
-    events: Vec<EventView>,
-    position: Position,
-    locale: Locale,
+/// What the feed is narrowed to. Empty: all events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    pub stream: Option<StreamId>,
+    pub event_type: Option<String>,
+    /// Only events whose words hold this text; ignores case.
+    pub text: Option<String>,
+}
+
+/// Events, newest first.
+#[derive(Serialize, Deserialize)]
+pub struct EventRows {
+    events: List<EventView>,
+    filter: Filter,
+    /// When this is drawn, microseconds since 1970.
     now: i64,
-    live: bool,
-    #[prop(optional)] stream: Option<StreamId>,
-    #[prop(optional)] event_type: Option<String>,
-    #[prop(optional)] text: Option<String>,
-) -> impl IntoView {
-    let newcomers = if live {
-        Newcomers::Show
-    } else {
-        let text = text.map(|text| text.to_lowercase());
-        Newcomers::Count(Box::new(move |event: &EventView| {
-            event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
-                && text.as_ref().is_none_or(|text| {
-                    let Said { text: said, note, .. } = say(event, &locale);
-                    said.to_lowercase().contains(text) || note.is_some_and(|note| note.to_lowercase().contains(text))
-                })
-        }))
-    };
-    let query = stream.map_or(LiveQuery::Events, LiveQuery::Stream);
-    let list = use_rows(vec![query], position, events, newcomers);
-    let clock = RwSignal::new(now);
-    #[cfg(feature = "hydrate")]
-    {
-        #[allow(clippy::cast_possible_truncation)]
-        set_interval(move || clock.set((js_sys::Date::now() * 1000.0) as i64), std::time::Duration::from_secs(20));
+    locale: Locale,
+}
+
+impl EventRows {
+    /// `live`: the newest page, so that new events join on top; else those that pass the filter are counted and offered.
+    /// `now`: microseconds since 1970.
+    pub fn new(events: Vec<EventView>, filter: Filter, live: bool, now: i64, locale: Locale) -> Self {
+        let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
+        Self { events: List::new(events, newcomers), filter, now, locale }
     }
-    let drawn = Memo::new(move |_| {
-        let now = clock.get();
-        list.rows.with(|events| events.iter().map(|event| event_row(event, &locale, now)).collect())
-    });
-    let columns = [("date", "When"), ("", "What happened"), ("", "Stream"), ("", "By"), ("ref", "Position")];
-    view! {
-        {arrivals(list, "event", "events")}
-        {table(
-            "ledger",
-            "Events, newest first".to_owned(),
-            columns.into_iter().map(|(class, title)| (class, title.to_owned())).collect(),
-            drawn,
-        )}
+}
+
+impl Part for EventRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![self.filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream)]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        let Self { events, filter, locale, .. } = self;
+        let own = filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream);
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        query == own.to_string()
+            && events.receive(json, reset, &|event| {
+                filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
+                    && text.as_ref().is_none_or(|text| {
+                        let Said { text: said, note, .. } = say(event, locale);
+                        said.to_lowercase().contains(text)
+                            || note.is_some_and(|note| note.to_lowercase().contains(text))
+                    })
+            })
+    }
+
+    fn on_clock(&mut self, now: i64) -> bool {
+        self.now = now;
+        true
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let columns = [("date", "When"), ("", "What happened"), ("", "Stream"), ("", "By"), ("ref", "Position")];
+        arrivals(html, self.events.waiting(), "event", "events");
+        table(html, "ledger", "Events, newest first", &columns, |html| {
+            for event in &self.events.rows {
+                let moment = links::moment(event.stream, event.version);
+                row(html, event.key(), "", "", |html| {
+                    cell_of(html, "date", "end", |html| {
+                        let ago = ago(self.now.saturating_sub(event.recorded_at), event.recorded_at, &self.locale);
+                        time(html, &ago, &format!("{} UTC", self.locale.format_moment(event.recorded_at)));
+                    });
+                    cell_of(html, "what", "lead", |html| said(html, &say(event, &self.locale), &moment));
+                    cell_of(html, "id", "sub", |html| {
+                        let text = format!("{} {}", event.stream.kind.name(), short_id(&event.stream.id.to_string()));
+                        link(html, "id", &links::stream(event.stream), &text);
+                    });
+                    let by = event.actor_name.clone().unwrap_or_else(|| actor(event.actor));
+                    cell(html, "quiet small", "", &by);
+                    cell_of(html, "ref", "side", |html| {
+                        link(html, "moment", &moment, &self.locale.format_count(event.position.0));
+                    });
+                });
+            }
+        });
     }
 }
 
@@ -68,33 +99,6 @@ fn say(event: &EventView, locale: &Locale) -> Said {
     match decode(&event.event_type, event.schema, event.payload.as_bytes()) {
         Ok(known) => words::say_event(&known, event.currency, locale),
         Err(_) => Said { mark: Mark::Fix, text: event.event_type.clone(), note: None },
-    }
-}
-
-fn event_row(event: &EventView, locale: &Locale, now: i64) -> Row {
-    let Said { mark, text, note } = say(event, locale);
-    let moment = links::moment(event.stream, event.version);
-    let mut what = vec![Piece::Mark(mark), Piece::link("", text, moment.clone())];
-    what.extend(note.map(|note| Piece::note("note", note)));
-    let stream = format!("{} {}", event.stream.kind.name(), short_id(&event.stream.id.to_string()));
-    Row {
-        key: event.event_id.0.as_u128(),
-        id: None,
-        class: "",
-        cells: vec![
-            Cell::new(
-                "date",
-                "end",
-                vec![Piece::Time {
-                    text: ago(now.saturating_sub(event.recorded_at), event.recorded_at, locale),
-                    exact: format!("{} UTC", locale.format_moment(event.recorded_at)),
-                }],
-            ),
-            Cell::new("what", "lead", what),
-            Cell::new("id", "sub", vec![Piece::link("id", stream, links::stream(event.stream))]),
-            Cell::text("quiet small", "", event.actor_name.clone().unwrap_or_else(|| actor(event.actor))),
-            Cell::new("ref", "side", vec![Piece::link("moment", locale.format_count(event.position.0), moment)]),
-        ],
     }
 }
 

@@ -1,76 +1,7 @@
-//! How every table of the book is drawn: rows are described as plain data, and one view draws them all.
-//!
-//! One view for all tables keeps the browser's module small (each distinct view type is code of its own), and a live
-//! row that changes is redrawn in place: the row and the link in it stay the same elements, so focus stays where it is.
+//! How tables of the book, marks, ids and links are written.
 
-use leptos::prelude::*;
-
-use crate::words::Mark;
-
-/// A row of a table.
-#[derive(Clone, PartialEq)]
-pub(super) struct Row {
-    /// Same key, same row.
-    pub key: u128,
-    /// To link to: `#e40`.
-    pub id: Option<String>,
-    pub class: &'static str,
-    pub cells: Vec<Cell>,
-}
-
-#[derive(Clone, PartialEq)]
-pub(super) struct Cell {
-    pub class: &'static str,
-    /// Where it stands on a phone: `lead`, `side`, `sub`, `end`, or left out.
-    pub place: Option<&'static str>,
-    /// Wider than one column: a heading of the rows below.
-    pub heading: Option<u32>,
-    pub pieces: Vec<Piece>,
-}
-
-impl Cell {
-    pub(super) fn new(class: &'static str, place: &'static str, pieces: Vec<Piece>) -> Self {
-        Self { class, place: (!place.is_empty()).then_some(place), heading: None, pieces }
-    }
-
-    pub(super) fn text(class: &'static str, place: &'static str, text: impl Into<String>) -> Self {
-        Self::new(class, place, vec![Piece::text(text)])
-    }
-}
-
-/// What stands in a cell.
-#[derive(Clone, PartialEq)]
-pub(super) enum Piece {
-    Span { class: &'static str, text: String, title: Option<String>, state: Option<&'static str> },
-    Link { class: &'static str, text: String, href: String, label: Option<String> },
-    Struck(String),
-    Time { text: String, exact: String },
-    Mark(Mark),
-    Track(String),
-}
-
-impl Piece {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::note("", text)
-    }
-
-    pub(super) fn note(class: &'static str, text: impl Into<String>) -> Self {
-        Self::Span { class, text: text.into(), title: None, state: None }
-    }
-
-    /// An id shortened in the middle, whole on hover.
-    pub(super) fn id(full: &str) -> Self {
-        Self::Span { class: "id", text: short_id(full), title: Some(full.to_owned()), state: None }
-    }
-
-    pub(super) fn state(state: &'static str, text: impl Into<String>) -> Self {
-        Self::Span { class: "state", text: text.into(), title: None, state: Some(state) }
-    }
-
-    pub(super) fn link(class: &'static str, text: impl Into<String>, href: String) -> Self {
-        Self::Link { class, text: text.into(), href, label: None }
-    }
-}
+use super::html::Html;
+use crate::words::{Mark, Said};
 
 /// `019bd4f2…c7e9`.
 pub fn short_id(full: &str) -> String {
@@ -80,9 +11,9 @@ pub fn short_id(full: &str) -> String {
     }
 }
 
-/// The icon of a mark, a shape on a 16 × 16 grid.
-pub fn mark_icon(mark: Mark) -> String {
-    let path = match mark {
+/// An icon's shape on a 16 × 16 grid.
+pub fn mark_path(mark: Mark) -> &'static str {
+    match mark {
         Mark::In => "M8 2.5v9M4.5 8 8 11.5 11.5 8M3 14h10",
         Mark::Out => "M8 11.5v-9M4.5 6 8 2.5 11.5 6M3 14h10",
         Mark::Move => "M2.5 5.5h10M9.5 2.5l3 3-3 3M13.5 11h-10M6.5 8.5 3.5 11l3 2.5",
@@ -90,83 +21,113 @@ pub fn mark_icon(mark: Mark) -> String {
         Mark::Undo => "M5.5 3 2.5 6l3 3M2.5 6H10a3.5 3.5 0 0 1 0 7H6",
         Mark::Open => "M3 2.5h8.5A1.5 1.5 0 0 1 13 4v9.5H4.5A1.5 1.5 0 0 1 3 12zM3 12a1.5 1.5 0 0 1 1.5-1.5H13",
         Mark::Stop => "M5.5 2h5L14 5.5v5L10.5 14h-5L2 10.5v-5zM8 5v3.5M8 10.9v.1",
-    };
-    icon(path)
+    }
 }
 
-/// An icon from its path; the word beside it says what it means.
-pub(super) fn icon(path: &str) -> String {
-    format!("<svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path d=\"{path}\"/></svg>")
-}
-
-/// The whole table. `caption` is for those who hear it; `columns`: class and title.
+/// A table; `columns`: class and title; `caption` is for those who hear it.
 pub(super) fn table(
-    class: &'static str,
-    caption: String,
-    columns: Vec<(&'static str, String)>,
-    rows: Memo<Vec<Row>>,
-) -> impl IntoView {
-    let head = columns
-        .into_iter()
-        .map(|(class, title)| view! { <th scope="col" class=class>{title}</th> })
-        .collect::<Vec<_>>();
-    // A row that comes after the page was drawn is a fresh one.
-    let drawn = StoredValue::new(false);
-    Effect::new(move |_| drawn.set_value(true));
-    view! {
-        <div class="ledger-wrap">
-            <table class=class>
-                <caption class="sr">{caption}</caption>
-                <thead>
-                    <tr>{head}</tr>
-                </thead>
-                <tbody>
-                    <For
-                        each=move || rows.get()
-                        key=|row| row.key
-                        children=move |row| draw_row(row, rows, drawn.get_value())
-                    />
-                </tbody>
-            </table>
-        </div>
-    }
-}
-
-fn draw_row(first: Row, rows: Memo<Vec<Row>>, fresh: bool) -> impl IntoView {
-    let key = first.key;
-    let id = first.id.clone();
-    // The row as it is now; a row that has just left the list shows what it showed last.
-    let row = Memo::new(move |last: Option<&Row>| {
-        rows.with(|rows| rows.iter().find(|row| row.key == key).or(last).unwrap_or(&first).clone())
+    html: &mut Html,
+    class: &str,
+    caption: &str,
+    columns: &[(&str, &str)],
+    rows: impl FnOnce(&mut Html),
+) {
+    html.el("div", &[("class", "ledger-wrap")], |html| {
+        html.el("table", &[("class", class)], |html| {
+            html.put("caption", &[("class", "sr")], caption);
+            html.el("thead", &[], |html| {
+                html.el("tr", &[], |html| {
+                    for (class, title) in columns {
+                        html.put("th", &[("scope", "col"), ("class", class)], title);
+                    }
+                });
+            });
+            html.el("tbody", &[], rows);
+        });
     });
-    let class = move || {
-        let class = row.with(|row| row.class);
-        if fresh { format!("{class} fresh") } else { class.to_owned() }
+}
+
+/// A row. Same `key`, same row: it is redrawn in place, and focus within it stays.
+pub(super) fn row(html: &mut Html, key: u128, id: &str, class: &str, cells: impl FnOnce(&mut Html)) {
+    let key = format!("{key:x}");
+    html.el("tr", &[("data-key", &key), ("id", id), ("class", class)], cells);
+}
+
+/// A cell with text. `place`: where it stands on a phone (`lead`, `side`, `sub`, `end`); left out there if empty.
+pub(super) fn cell(html: &mut Html, class: &str, place: &str, text: &str) {
+    html.put("td", &[("class", class), ("data-cell", place)], text);
+}
+
+pub(super) fn cell_of(html: &mut Html, class: &str, place: &str, inside: impl FnOnce(&mut Html)) {
+    html.el("td", &[("class", class), ("data-cell", place)], inside);
+}
+
+pub(super) fn link(html: &mut Html, class: &str, href: &str, text: &str) {
+    html.put("a", &[("class", class), ("href", href)], text);
+}
+
+/// What people wrote, after what happened.
+pub(super) fn note(html: &mut Html, text: &str) {
+    html.text(" ");
+    html.put("span", &[("class", "note")], text);
+}
+
+/// An id shortened in the middle, whole on hover.
+pub(super) fn id(html: &mut Html, class: &str, full: &str) {
+    html.put("span", &[("class", class), ("title", full)], &short_id(full));
+}
+
+/// A button that copies `text`.
+pub(super) fn copy(html: &mut Html, text: &str) {
+    html.text(" ");
+    html.el("button", &[("class", "copy"), ("type", "button"), ("data-copy", text)], |html| {
+        icon(html, "M5.5 5.5h8v8h-8zM3 10.5h-.5v-8h8V3");
+        html.text("Copy");
+    });
+}
+
+/// A state in a word; its colour follows from `state`.
+pub(super) fn state(html: &mut Html, state: &str, text: &str) {
+    html.put("span", &[("class", "state"), ("data-state", state)], text);
+}
+
+pub(super) fn time(html: &mut Html, text: &str, exact: &str) {
+    html.put("time", &[("title", exact)], text);
+}
+
+pub(super) fn icon(html: &mut Html, path: &str) {
+    html.el("svg", &[("class", "icon"), ("viewBox", "0 0 16 16"), ("aria-hidden", "true")], |html| {
+        html.put("path", &[("d", path)], "");
+    });
+}
+
+pub(super) fn mark(html: &mut Html, mark: Mark) {
+    html.el("span", &[("class", "mark"), ("data-kind", mark.kind())], |html| icon(html, mark_path(mark)));
+}
+
+/// An event in a table: mark, words as a link to its moment, note.
+pub(super) fn said(html: &mut Html, said: &Said, href: &str) {
+    mark(html, said.mark);
+    link(html, "", href, &said.text);
+    if let Some(text) = &said.note {
+        note(html, text);
+    }
+}
+
+/// Names and values.
+pub(super) fn fact(html: &mut Html, name: &str, value: impl FnOnce(&mut Html)) {
+    html.el("div", &[], |html| {
+        html.put("dt", &[], name);
+        html.el("dd", &[], value);
+    });
+}
+
+/// "2 newer entries. Show them.": a link to the first page of the same list.
+pub(super) fn arrivals(html: &mut Html, count: usize, one: &str, many: &str) {
+    let text = match count {
+        0 => return,
+        1 => format!("1 newer {one}. Show it."),
+        _ => format!("{count} newer {many}. Show them."),
     };
-    view! { <tr id=id class=class>{move || row.get().cells.into_iter().map(draw_cell).collect::<Vec<_>>()}</tr> }
-}
-
-fn draw_cell(cell: Cell) -> AnyView {
-    let pieces = cell.pieces.into_iter().map(|piece| (draw(piece), " ")).collect::<Vec<_>>();
-    match cell.heading {
-        Some(columns) => view! { <th colspan=columns scope="rowgroup" data-cell=cell.place>{pieces}</th> }.into_any(),
-        None => view! { <td class=cell.class data-cell=cell.place>{pieces}</td> }.into_any(),
-    }
-}
-
-pub(super) fn draw(piece: Piece) -> AnyView {
-    match piece {
-        Piece::Span { class, text, title, state } => {
-            view! { <span class=class title=title data-state=state>{text}</span> }.into_any()
-        }
-        Piece::Link { class, text, href, label } => {
-            view! { <a class=class href=href aria-label=label>{text}</a> }.into_any()
-        }
-        Piece::Struck(text) => view! { <s>{text}</s> }.into_any(),
-        Piece::Time { text, exact } => view! { <time title=exact>{text}</time> }.into_any(),
-        Piece::Mark(mark) => {
-            view! { <span class="mark" data-kind=mark.kind() inner_html=mark_icon(mark)></span> }.into_any()
-        }
-        Piece::Track(svg) => view! { <span class="track-line" inner_html=svg></span> }.into_any(),
-    }
+    link(html, "arrivals", "?", &text);
 }

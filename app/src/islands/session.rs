@@ -9,7 +9,7 @@ use leptos::{
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, Event};
 
-use super::form::post;
+use super::forms::post;
 
 thread_local! {
     /// When this tab was last used, milliseconds since 1970.

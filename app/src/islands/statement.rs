@@ -1,95 +1,144 @@
 //! What moved: an account's statement, and the latest entries over several accounts.
 
-use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Names,
-    ledger::{Cell, Piece, Row, table},
+    Html, Names, Part,
+    ledger::{arrivals, cell, cell_of, link, mark, note, row, table, time},
     name_of,
 };
 use crate::{
-    domain::Currency,
+    domain::{AccountId, Currency, EventId},
     links,
-    live::{LiveRows, Newcomers, use_rows},
+    live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{AccountView, EntryKind, LiveQuery, Position, StatementRow, TransferState, TransferView, Version},
+    wire::{AccountView, EntryKind, LiveQuery, StatementRow, TransferState, TransferView, Version},
     words::{self, Mark},
 };
 
-/// An account's statement. `live`: the newest entries in the order they were entered, unfiltered, so that new ones join
-/// on top; else they are counted and offered. `pending`: transfers that hold or promise money now. `by_date`: headed so.
-#[island]
-pub fn StatementRows(
-    account: AccountView,
-    rows: Vec<StatementRow>,
-    pending: Vec<TransferView>,
+/// An account's statement.
+#[derive(Serialize, Deserialize)]
+pub struct StatementRows {
+    account: AccountId,
+    name: String,
+    currency: Currency,
+    entries: List<StatementRow>,
+    /// Transfers that hold or promise money now.
+    pending: List<TransferView>,
     names: Names,
-    position: Position,
-    locale: Locale,
-    live: bool,
     by_date: bool,
-) -> impl IntoView {
-    let AccountView { id, currency, name, .. } = account;
-    let newcomers = if live { Newcomers::Show } else { Newcomers::Count(Box::new(|_: &StatementRow| true)) };
-    let entries = use_rows(vec![LiveQuery::Statement(id)], position, rows, newcomers);
-    let newcomers = if live { Newcomers::Show } else { Newcomers::Ignore };
-    let transfers = use_rows(vec![LiveQuery::Transfers], position, pending, newcomers).rows;
+    /// There are older entries, and the balance runs over all: what it was before those shown is shown below them.
+    carried: bool,
+    locale: Locale,
+}
 
-    let drawn = Memo::new(move |_| {
-        let mut drawn: Vec<Row> = transfers.with(|transfers| {
-            transfers
-                .iter()
-                .filter(|transfer| is_pending(transfer, id))
-                .map(|transfer| pending_row(transfer, id, &names, &locale))
-                .collect()
-        });
-        entries.rows.with(|entries| {
+impl StatementRows {
+    /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
+    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so. `carried`:
+    /// the balance brought forward from older entries stands below.
+    pub fn new(
+        account: &AccountView,
+        entries: Vec<StatementRow>,
+        pending: Vec<TransferView>,
+        names: Names,
+        live: bool,
+        by_date: bool,
+        carried: bool,
+        locale: Locale,
+    ) -> Self {
+        let (newcomers, transfers) =
+            if live { (Newcomers::Show, Newcomers::Show) } else { (Newcomers::Count, Newcomers::Ignore) };
+        Self {
+            account: account.id,
+            name: account.name.clone(),
+            currency: account.currency,
+            entries: List::new(entries, newcomers),
+            pending: List::new(pending, transfers),
+            names,
+            by_date,
+            carried,
+            locale,
+        }
+    }
+}
+
+impl Part for StatementRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        vec![LiveQuery::Statement(self.account), LiveQuery::Transfers]
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+        if query == "transfers" {
+            let account = self.account;
+            let changed = self.pending.receive(json, reset, &|transfer| is_pending(transfer, account));
+            self.pending.rows.retain(|transfer| is_pending(transfer, account));
+            return changed;
+        }
+        query == LiveQuery::Statement(self.account).to_string() && self.entries.receive(json, reset, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let currency = self.currency;
+        let amount = format!("Amount {currency}");
+        let balance = format!("{} {currency}", if self.by_date { "Balance by date" } else { "Balance" });
+        let columns =
+            [("date", "Date"), ("", "What"), ("money", &amount), ("money balance", &balance), ("ref", "Entry")];
+        arrivals(html, self.entries.waiting(), "entry", "entries");
+        table(html, "ledger", &format!("Statement of {}, newest first", self.name), &columns, |html| {
+            for transfer in &self.pending.rows {
+                self.draw_pending(html, transfer);
+            }
             let mut month = None;
-            for entry in entries {
-                let this = (entry.effective_on.year(), entry.effective_on.month());
-                if month != Some(this) {
-                    month = Some(this);
-                    drawn.push(month_row(entry, &locale));
+            for entry in &self.entries.rows {
+                let date = entry.effective_on;
+                if month.replace((date.year(), date.month())) != Some((date.year(), date.month())) {
+                    // A month may come twice where entries took effect earlier: keyed by the entry below it.
+                    row(html, entry.key().wrapping_add(1), "", "month", |html| {
+                        let heading = [("colspan", "5"), ("scope", "rowgroup"), ("data-cell", "lead")];
+                        html.put("th", &heading, &self.locale.format_month(date));
+                    });
                 }
-                drawn.push(entry_row(entry, entries, currency, &names, &locale));
+                let class = if entry.reversed_by.is_some() { "reversed" } else { "" };
+                row(html, entry.key(), &format!("e{}", entry.version), class, |html| {
+                    entry_cells(html, entry, &self.entries.rows, currency, &self.names, &self.locale, |html| {
+                        cell(html, "money balance", "end", &self.locale.format_amount(entry.balance, currency));
+                    });
+                });
+            }
+            if let Some(oldest) = self.entries.rows.last().filter(|_| self.carried) {
+                row(html, 1, "", "carried", |html| {
+                    cell(html, "date", "", "");
+                    cell(html, "what", "lead", "Brought forward from older entries");
+                    cell(html, "money", "", "");
+                    let before = oldest.balance.saturating_sub(oldest.amount);
+                    cell(html, "money balance", "side", &self.locale.format_amount(before, currency));
+                    cell(html, "ref", "", "");
+                });
             }
         });
-        drawn
-    });
-    let balance = if by_date { "Balance by date" } else { "Balance" };
-    let columns = vec![
-        ("date", "Date".to_owned()),
-        ("", "What".to_owned()),
-        ("money", format!("Amount {currency}")),
-        ("money balance", format!("{balance} {currency}")),
-        ("ref", "Entry".to_owned()),
-    ];
-    view! {
-        {arrivals(entries, "entry", "entries")}
-        {table("ledger", format!("Statement of {name}, newest first"), columns, drawn)}
     }
 }
 
-/// "2 newer entries. Show them."
-pub(super) fn arrivals<T: crate::live::LiveRow>(
-    list: LiveRows<T>,
-    one: &'static str,
-    many: &'static str,
-) -> impl IntoView {
-    let count = Memo::new(move |_| list.waiting.with(Vec::len));
-    move || {
-        (count.get() > 0).then(|| {
-            let text = match count.get() {
-                1 => format!("1 newer {one}. Show it."),
-                count => format!("{count} newer {many}. Show them."),
-            };
-            // To the first page of the same list: an address without the place it was turned to.
-            view! { <a class="arrivals" href="?">{text}</a> }
-        })
+impl StatementRows {
+    fn draw_pending(&self, html: &mut Html, transfer: &TransferView) {
+        let (side, other, sign) =
+            if transfer.from == self.account { ("to", transfer.to, -1) } else { ("from", transfer.from, 1) };
+        row(html, transfer.key(), "", "pending", |html| {
+            cell(html, "date", "sub", "pending");
+            cell_of(html, "what", "lead", |html| {
+                mark(html, Mark::Move);
+                let text = format!("Transfer {side} {}", name_of(&self.names, other));
+                link(html, "", &links::transfer(transfer.id), &text);
+                note(html, &words::transfer_state(transfer.state, None).to_lowercase());
+            });
+            cell(html, "money", "side", &self.locale.format_signed(sign * transfer.amount, transfer.currency));
+            cell_of(html, "money balance", "", |html| html.put("span", &[("class", "sr")], "not entered yet"));
+            cell(html, "ref", "", "");
+        });
     }
 }
 
-fn is_pending(transfer: &TransferView, account: crate::domain::AccountId) -> bool {
+fn is_pending(transfer: &TransferView, account: AccountId) -> bool {
     match transfer.state {
         TransferState::Held | TransferState::Promised => transfer.from == account || transfer.to == account,
         TransferState::InTransit => transfer.to == account,
@@ -97,143 +146,108 @@ fn is_pending(transfer: &TransferView, account: crate::domain::AccountId) -> boo
     }
 }
 
-fn pending_row(transfer: &TransferView, account: crate::domain::AccountId, names: &Names, locale: &Locale) -> Row {
-    let (what, other, sign) =
-        if transfer.from == account { ("to", transfer.to, -1) } else { ("from", transfer.from, 1) };
-    let text = format!("Transfer {what} {}", name_of(names, other));
-    let state = words::transfer_state(transfer.state, None).to_lowercase();
-    Row {
-        key: transfer.id.0.as_u128(),
-        id: None,
-        class: "pending",
-        cells: vec![
-            Cell::text("date", "sub", "pending"),
-            Cell::new(
-                "what",
-                "lead",
-                vec![
-                    Piece::Mark(Mark::Move),
-                    Piece::link("", text, links::transfer(transfer.id)),
-                    Piece::note("note", state),
-                ],
-            ),
-            Cell::text("money", "side", locale.format_signed(sign * transfer.amount, transfer.currency)),
-            Cell::new("money balance", "", vec![Piece::note("sr", "not entered yet")]),
-            Cell::text("ref", "", ""),
-        ],
-    }
-}
-
-fn month_row(entry: &StatementRow, locale: &Locale) -> Row {
-    let heading = Cell {
-        class: "",
-        place: Some("lead"),
-        heading: Some(5),
-        pieces: vec![Piece::text(locale.format_month(entry.effective_on))],
-    };
-    // Apart from every id: those are not this small. The entry's own key keeps two headings of one month apart.
-    let key = entry.event_id.0.as_u128().wrapping_add(1);
-    Row { key, id: None, class: "month", cells: vec![heading] }
-}
-
-fn entry_row(entry: &StatementRow, shown: &[StatementRow], currency: Currency, names: &Names, locale: &Locale) -> Row {
-    let reference = Piece::Link {
-        class: "moment",
-        text: format!("#{}", entry.version),
-        href: links::moment(entry.account_id, entry.version),
-        label: Some(format!("entry {}", entry.version)),
-    };
-    Row {
-        key: entry.event_id.0.as_u128(),
-        id: Some(format!("e{}", entry.version)),
-        class: if entry.reversed_by.is_some() { "reversed" } else { "" },
-        cells: vec![
-            Cell::new(
-                "date",
-                "sub",
-                vec![Piece::Time {
-                    text: locale.format_day(entry.effective_on),
-                    exact: locale.format_moment(entry.recorded_at),
-                }],
-            ),
-            Cell::new("what", "lead", what(entry, shown, names)),
-            money_cell(entry.amount, currency, locale),
-            Cell::text("money balance", "end", locale.format_amount(entry.balance, currency)),
-            Cell::new("ref", "", vec![reference]),
-        ],
-    }
-}
-
-fn money_cell(amount: i64, currency: Currency, locale: &Locale) -> Cell {
-    let class = if amount > 0 { "money in" } else { "money" };
-    Cell::text(class, "side", locale.format_signed(amount, currency))
+/// An entry's cells; `between` what it moved and its reference stands what the table wants there.
+fn entry_cells(
+    html: &mut Html,
+    entry: &StatementRow,
+    shown: &[StatementRow],
+    currency: Currency,
+    names: &Names,
+    locale: &Locale,
+    between: impl FnOnce(&mut Html),
+) {
+    cell_of(html, "date", "sub", |html| {
+        let exact = format!("recorded {} UTC", locale.format_moment(entry.recorded_at));
+        time(html, &locale.format_day(entry.effective_on), &exact);
+    });
+    cell_of(html, "what", "lead", |html| what(html, entry, shown, names));
+    let class = if entry.amount > 0 { "money in" } else { "money" };
+    cell(html, class, "side", &locale.format_signed(entry.amount, currency));
+    between(html);
+    cell_of(html, "ref", "", |html| {
+        let label = format!("entry {}", entry.version);
+        let href = links::moment(entry.account_id, entry.version);
+        let attributes = [("class", "moment"), ("href", href.as_str()), ("aria-label", label.as_str())];
+        html.put("a", &attributes, &format!("#{}", entry.version));
+    });
 }
 
 /// Mark, words, link and notes of an entry.
-fn what(entry: &StatementRow, shown: &[StatementRow], names: &Names) -> Vec<Piece> {
-    let (mark, word) = words::entry_kind(entry.kind);
-    let version_of = |id| shown.iter().find(|row| row.event_id == id).map(|row| row.version);
+fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &Names) {
+    let (kind, word) = words::entry_kind(entry.kind);
+    let version_of = |id: EventId| shown.iter().find(|row| row.event_id == id).map(|row| row.version);
     let link_to = |version: Version| format!("#e{version}");
-    let mut pieces = vec![Piece::Mark(mark)];
+    mark(html, kind);
     match (entry.kind, entry.counterparty, entry.transfer_id) {
         (EntryKind::TransferIn | EntryKind::TransferOut, Some(other), Some(transfer)) => {
-            pieces.push(Piece::link("", format!("{word} {}", name_of(names, other)), links::transfer(transfer)));
+            link(html, "", &links::transfer(transfer), &format!("{word} {}", name_of(names, other)));
         }
         (EntryKind::Reversal, ..) => match entry.reverses.and_then(version_of) {
-            Some(version) => pieces.push(Piece::link("", format!("{word} of entry {version}"), link_to(version))),
-            None => pieces.push(Piece::text(format!("{word} of an earlier entry"))),
+            Some(version) => link(html, "", &link_to(version), &format!("Reversal of entry {version}")),
+            None => html.put("span", &[], "Reversal of an earlier entry"),
         },
-        _ if entry.reversed_by.is_some() => pieces.push(Piece::Struck(word.to_owned())),
-        _ => pieces.push(Piece::text(word)),
+        _ => html.put(if entry.reversed_by.is_some() { "s" } else { "span" }, &[], word),
     }
     if let Some(description) = &entry.description {
-        pieces.push(Piece::note("note", description));
+        note(html, description);
     }
     if let Some(by) = entry.reversed_by {
-        pieces.push(match version_of(by) {
-            Some(version) => Piece::link("note", format!("reversed by entry {version}"), link_to(version)),
-            None => Piece::note("note", "reversed"),
+        html.text(" ");
+        html.el("span", &[("class", "note")], |html| {
+            html.text("reversed");
+            if let Some(version) = version_of(by) {
+                html.text(" by ");
+                link(html, "", &link_to(version), &format!("entry {version}"));
+            }
         });
     }
-    pieces
 }
 
-/// The latest entries over `accounts`, as many as there were.
-#[island]
-pub fn LatestRows(
-    rows: Vec<StatementRow>,
-    accounts: Vec<AccountView>,
-    position: Position,
+/// The latest entries over several accounts, as many as there were.
+#[derive(Serialize, Deserialize)]
+pub struct LatestRows {
+    entries: List<StatementRow>,
+    accounts: Vec<(AccountId, String, Currency)>,
     locale: Locale,
-) -> impl IntoView {
-    let shown = rows.len().max(8);
-    // One query an account; those of the first accounts are enough for "latest" to be alive.
-    let queries = accounts.iter().take(16).map(|account| LiveQuery::Statement(account.id)).collect();
-    let entries = use_rows(queries, position, rows, Newcomers::Show).rows;
-    let names: Names = accounts.iter().map(|account| (account.id, account.name.clone())).collect();
-    let drawn = Memo::new(move |_| {
-        entries.with(|entries| {
-            entries
-                .iter()
-                .take(shown)
-                .filter_map(|entry| {
-                    let account = accounts.iter().find(|account| account.id == entry.account_id)?;
-                    let mut row = entry_row(entry, entries, account.currency, &names, &locale);
-                    let link = Piece::link("", account.name.clone(), links::account(account.id));
-                    row.cells[3] = Cell::text("quiet small", "end", account.currency.code());
-                    row.cells.insert(2, Cell::new("quiet small", "", vec![link]));
-                    row.id = None;
-                    Some(row)
-                })
-                .collect()
-        })
-    });
-    let columns =
-        [("date", "Date"), ("", "What"), ("", "Account"), ("money", "Amount"), ("", "Currency"), ("ref", "Entry")];
-    table(
-        "ledger",
-        "Latest movements over all accounts".to_owned(),
-        columns.into_iter().map(|(class, title)| (class, title.to_owned())).collect(),
-        drawn,
-    )
+}
+
+/// Fewer are no list; more make the page long.
+const LATEST: usize = 8;
+/// One query an account: those of the first accounts keep "latest" alive.
+const MOST_ACCOUNTS: usize = 16;
+
+impl LatestRows {
+    pub fn new(entries: Vec<StatementRow>, accounts: &[AccountView], locale: Locale) -> Self {
+        let accounts = accounts.iter().map(|account| (account.id, account.name.clone(), account.currency)).collect();
+        Self { entries: List::new(entries, Newcomers::Show), accounts, locale }
+    }
+}
+
+impl Part for LatestRows {
+    fn follows(&self) -> Vec<LiveQuery> {
+        self.accounts.iter().take(MOST_ACCOUNTS).map(|(id, ..)| LiveQuery::Statement(*id)).collect()
+    }
+
+    fn on_rows(&mut self, query: &str, json: &str, _reset: bool) -> bool {
+        // One query fills only a part of this list: rows are brought in, none are taken out.
+        query.starts_with("statement:") && self.entries.receive(json, false, &|_| true)
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let columns =
+            [("date", "Date"), ("", "What"), ("money", "Amount"), ("", "Currency"), ("", "Account"), ("ref", "Entry")];
+        let names: Names = self.accounts.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+        table(html, "ledger", "Latest movements over all accounts", &columns, |html| {
+            for entry in self.entries.rows.iter().take(LATEST) {
+                let account = self.accounts.iter().find(|(id, ..)| *id == entry.account_id);
+                let Some((id, name, currency)) = account else { continue };
+                row(html, entry.key(), "", "", |html| {
+                    entry_cells(html, entry, &self.entries.rows, *currency, &names, &self.locale, |html| {
+                        cell(html, "quiet small", "end", currency.code());
+                        cell_of(html, "quiet small", "", |html| link(html, "", &links::account(*id), name));
+                    });
+                });
+            }
+        });
+    }
 }

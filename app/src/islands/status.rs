@@ -1,104 +1,138 @@
 //! In the head of every page: how this browser stands with the server, and the choice of light or dark.
 
-use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::{
-    live::{self, State},
-    wire::Position,
-};
+use super::{Html, Part, ledger::icon};
+use crate::{live::State, locale::Locale, wire::LiveQuery};
 
-/// "live", "reconnecting", "offline since 14:02". Also renews the session while this tab is in use, and makes the page's
-/// copy buttons work (`<button class="copy" data-copy="…">`).
+/// "live", "reconnecting", "offline since 14:02".
 ///
-/// `seen`: the position that this page shows; `expires_at`: when the session's token runs out, microseconds since 1970.
-#[island]
-pub fn LiveState(seen: Position, expires_at: i64) -> impl IntoView {
-    let state = live::state();
-    #[cfg(feature = "hydrate")]
-    {
-        live::start(seen);
-        super::session::keep(expires_at);
-        super::session::copy_buttons();
+/// It also does what a page does for its person from outside its parts: makes every form better ([`super`]), renews the
+/// session while the page is in use, and makes `<button data-copy="…">` copy.
+#[derive(Serialize, Deserialize)]
+pub struct LiveState {
+    locale: Locale,
+    /// When the session's token runs out, microseconds since 1970.
+    expires_at: i64,
+    #[serde(skip)]
+    state: Shown,
+}
+
+/// The state as it is shown.
+struct Shown(State);
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self(State::Connecting)
     }
-    #[cfg(not(feature = "hydrate"))]
-    let _ = (seen, expires_at);
-    let (kind, more) = (state.clone(), state);
-    let kind = move || match kind.get() {
-        State::Live => "live",
-        State::Behind => "behind",
-        State::Connecting | State::Reconnecting => "reconnecting",
-        State::Offline(_) => "offline",
-    };
-    let word = {
-        let state = more.clone();
-        move || match state.get() {
-            State::Live => "live",
-            State::Behind => "behind",
-            State::Connecting => "connecting",
-            State::Reconnecting => "reconnecting",
-            State::Offline(_) => "offline",
-        }
-    };
-    let more = move || match more.get() {
-        State::Offline(since) => format!(" since {since}"),
-        State::Connecting | State::Live | State::Behind | State::Reconnecting => String::new(),
-    };
-    view! {
-        <span class="live" data-state=kind role="status">
-            {word}
-            <span class="live-more">{more}</span>
-        </span>
+}
+
+impl LiveState {
+    pub fn new(locale: Locale, expires_at: i64) -> Self {
+        Self { locale, expires_at, state: Shown::default() }
+    }
+}
+
+impl Part for LiveState {
+    fn follows(&self) -> Vec<LiveQuery> {
+        Vec::new()
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let (kind, word) = match &self.state.0 {
+            State::Live => ("live", "live"),
+            State::Behind => ("behind", "behind"),
+            State::Connecting => ("connecting", "connecting"),
+            State::Reconnecting => ("reconnecting", "reconnecting"),
+            State::Offline(_) => ("offline", "offline"),
+        };
+        html.el("span", &[("class", "live"), ("data-state", kind), ("role", "status")], |html| {
+            html.text(word);
+            if let State::Offline(since) = &self.state.0 {
+                html.put("span", &[("class", "live-more")], &format!(" since {since}"));
+            }
+        });
+    }
+
+    fn on_state(&mut self, state: &State) -> bool {
+        self.state.0 = state.clone();
+        true
+    }
+
+    #[cfg(feature = "hydrate")]
+    fn begin(&self, _stage: &std::rc::Rc<super::dom::Stage>) {
+        super::session::keep(self.expires_at);
+        super::session::copy_buttons();
+        super::forms::better(self.locale);
     }
 }
 
 /// Above what a page shows, while offline: since when it is not known what has changed.
-#[island]
-pub fn OfflineNote() -> impl IntoView {
-    let state = live::state();
-    let hidden = {
-        let state = state.clone();
-        move || !matches!(state.get(), State::Offline(_))
-    };
-    let since = move || match state.get() {
-        State::Offline(since) => since,
-        State::Connecting | State::Live | State::Behind | State::Reconnecting => String::new(),
-    };
-    view! {
-        <p class="as-of" hidden=hidden>
-            "Offline since " {since} ", showing what was known then. It reconnects by itself."
-        </p>
+#[derive(Default, Serialize, Deserialize)]
+pub struct OfflineNote {
+    #[serde(skip)]
+    since: Option<String>,
+}
+
+impl Part for OfflineNote {
+    fn follows(&self) -> Vec<LiveQuery> {
+        Vec::new()
+    }
+
+    fn draw(&self, html: &mut Html) {
+        if let Some(since) = &self.since {
+            html.el("p", &[("class", "as-of"), ("role", "status")], |html| {
+                icon(html, "M2 2l12 12M4 7a6 6 0 0 1 2-1.3M12 7a6 6 0 0 0-4-1.8M6.3 9.6A2.6 2.6 0 0 1 8 9M8 12.5v.1");
+                let text = format!("Offline since {since}, showing what was known then. It reconnects by itself.");
+                html.put("span", &[], &text);
+            });
+        }
+    }
+
+    fn on_state(&mut self, state: &State) -> bool {
+        let since = match state {
+            State::Offline(since) => Some(since.clone()),
+            State::Connecting | State::Live | State::Behind | State::Reconnecting => None,
+        };
+        std::mem::replace(&mut self.since, since) != self.since
     }
 }
 
-/// System, light or dark. `theme`: the choice so far (`auto`, `light`, `dark`), from the cookie `daybook_theme`.
+/// System, light or dark; the server knows it by the cookie `daybook_theme`.
 ///
 /// Without JavaScript the buttons post to `/api/fn/set_theme`.
-#[island]
-pub fn ThemeSwitch(theme: String) -> impl IntoView {
-    let chosen = RwSignal::new(theme);
-    let buttons = [("auto", "System"), ("light", "Light"), ("dark", "Dark")]
-        .into_iter()
-        .map(|(value, label)| {
-            view! {
-                <button
-                    name="theme"
-                    value=value
-                    aria-pressed=move || if chosen.get() == value { "true" } else { "false" }
-                    on:click=move |event| {
-                        event.prevent_default();
-                        #[cfg(feature = "hydrate")]
-                        super::session::set_theme(value);
-                        chosen.set(value.to_owned());
-                    }
-                >
-                    {label}
-                </button>
+#[derive(Serialize, Deserialize)]
+pub struct ThemeSwitch {
+    /// `auto`, `light` or `dark`.
+    pub theme: String,
+}
+
+impl Part for ThemeSwitch {
+    fn follows(&self) -> Vec<LiveQuery> {
+        Vec::new()
+    }
+
+    fn draw(&self, html: &mut Html) {
+        let form = [
+            ("class", "choice"),
+            ("role", "group"),
+            ("aria-label", "Theme"),
+            ("method", "post"),
+            ("action", "/api/fn/set_theme"),
+        ];
+        html.el("form", &form, |html| {
+            for (value, label) in [("auto", "System"), ("light", "Light"), ("dark", "Dark")] {
+                let pressed = if self.theme == value { "true" } else { "false" };
+                let button = [("name", "theme"), ("value", value), ("aria-pressed", pressed), ("data-do", "theme")];
+                html.put("button", &button, label);
             }
-        })
-        .collect::<Vec<_>>();
-    view! {
-        <form class="choice" role="group" aria-label="Theme" method="post" action="/api/fn/set_theme">
-            {buttons}
-        </form>
+        });
+    }
+
+    fn on_use(&mut self, _what: &str, value: &str) -> bool {
+        value.clone_into(&mut self.theme);
+        #[cfg(feature = "hydrate")]
+        super::session::set_theme(value);
+        true
     }
 }

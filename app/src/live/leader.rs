@@ -13,7 +13,7 @@ use leptos::{
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{EventSource, MessageEvent, RequestInit, Response};
 
-use super::browser::{clock, say, tell, want};
+use super::tab::{clock, say, tell, want};
 
 /// As many queries as one stream may have.
 const MOST_QUERIES: usize = 64;
@@ -88,7 +88,7 @@ pub(super) fn hear(text: &str) {
                 let open: Vec<&String> = leader.wants.values().flat_map(|(_, queries)| queries).collect();
                 let known = queries.iter().all(|query| open.contains(&query));
                 // Asked for by `who`, or already told all that came since: nothing to do.
-                let up_to_date = super::position().get_untracked().0 <= position;
+                let up_to_date = super::tab::position().0 <= position;
                 leader.wants.insert(tab.to_owned(), (position, queries));
                 !(leader.asking || known && up_to_date)
             });

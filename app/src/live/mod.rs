@@ -1,23 +1,16 @@
 //! Keeps what a page shows up to date: rows that a page was rendered with, then each newer version of them.
 //!
 //! Guarantees: a row is only ever replaced by one that is not older; after any reconnect the rows are what a reload
-//! would show. On the server, all of this stands still: signals hold what the page was rendered with.
+//! would show.
 
 #[cfg(feature = "hydrate")]
-pub(crate) mod browser;
+pub(crate) mod leader;
 #[cfg(feature = "hydrate")]
-mod leader;
+pub(crate) mod tab;
 
-use leptos::prelude::*;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{
-    domain::Currency,
-    wire::{AccountView, EventView, LiveQuery, Position, StatementRow, TransferView, TrialBalanceLine},
-};
-
-#[cfg(feature = "hydrate")]
-pub use browser::start;
+use crate::wire::{AccountView, EventView, Position, StatementRow, TransferView, TrialBalanceLine};
 
 /// How this browser stands with the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +26,7 @@ pub enum State {
 }
 
 /// A row that can be kept up to date.
-pub trait LiveRow: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+pub trait LiveRow: DeserializeOwned + 'static {
     /// Same key, same row.
     fn key(&self) -> u128;
     /// Of the event that changed it last.
@@ -43,121 +36,72 @@ pub trait LiveRow: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static 
 }
 
 /// What happens to rows that the page did not have.
-pub enum Newcomers<T> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newcomers {
     /// They join the list, at their rank.
     Show,
-    /// Those for which this holds are counted: paging does not shift under the reader.
-    Count(Box<dyn Fn(&T) -> bool + Send + Sync>),
+    /// They are counted and offered: paging does not shift under the reader.
+    Count,
     Ignore,
 }
 
-/// A list that is kept up to date.
-pub struct LiveRows<T: LiveRow> {
-    pub rows: RwSignal<Vec<T>>,
-    /// Newcomers that are counted instead of shown.
-    pub waiting: RwSignal<Vec<u128>>,
+/// Rows that are kept up to date.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List<T> {
+    pub rows: Vec<T>,
+    newcomers: Newcomers,
+    /// Keys of the newcomers that are counted.
+    #[serde(skip)]
+    waiting: Vec<u128>,
 }
-
-impl<T: LiveRow> Clone for LiveRows<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: LiveRow> Copy for LiveRows<T> {}
 
 /// A longer list would slow the page down; what falls off the end is on the next page.
 const LONGEST: usize = 500;
+/// After a reset a list is as long as it was, or this long.
+const PAGE: usize = 50;
 
-/// `rows` as the page shows them at `position`, kept up to date from there by each of `queries`.
-pub fn use_rows<T: LiveRow>(
-    queries: Vec<LiveQuery>,
-    position: Position,
-    rows: Vec<T>,
-    newcomers: Newcomers<T>,
-) -> LiveRows<T> {
-    let list = LiveRows { rows: RwSignal::new(rows), waiting: RwSignal::new(Vec::new()) };
-    #[cfg(feature = "hydrate")]
-    {
-        let newcomers = std::rc::Rc::new(newcomers);
-        // A reset of one query replaces the whole list only where that query alone fills it.
-        let alone = queries.len() == 1;
-        for query in queries {
-            let newcomers = newcomers.clone();
-            browser::follow(
-                query.to_string(),
-                position,
-                Box::new(move |json, reset| {
-                    let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return };
-                    list.rows.update(|rows| {
-                        let waiting = merge(rows, arrived, reset && alone, &newcomers);
-                        if !waiting.is_empty() {
-                            list.waiting.update(|keys| {
-                                let known = keys.len();
-                                keys.extend(
-                                    waiting.into_iter().filter(|key| !keys[..known].contains(key)).collect::<Vec<_>>(),
-                                );
-                            });
-                        }
-                    });
-                }),
-            );
+impl<T: LiveRow> List<T> {
+    pub fn new(rows: Vec<T>, newcomers: Newcomers) -> Self {
+        Self { rows, newcomers, waiting: Vec::new() }
+    }
+
+    /// Newcomers that are counted instead of shown.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a JSON array of rows, oldest change first. Newcomers for which `wanted` does not hold are left out.
+    ///
+    /// With `reset`, the rows are the newest part of all there is: they replace the list, cut to the length it had.
+    /// False: they do not read; a reload brings a page that goes with this server.
+    pub fn receive(&mut self, json: &str, reset: bool, wanted: &dyn Fn(&T) -> bool) -> bool {
+        let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return false };
+        let length = self.rows.len().max(PAGE);
+        if reset && self.newcomers == Newcomers::Show {
+            // What is shown may already be newer than the reset, which was read a moment ago.
+            self.rows.retain(|row| arrived.iter().any(|other| other.key() == row.key()));
         }
-    }
-    #[cfg(not(feature = "hydrate"))]
-    drop((queries, position, newcomers));
-    list
-}
-
-/// Brings `arrived` into `rows`; gives the keys of newcomers that are to be counted.
-///
-/// With `reset`, `arrived` is the newest part of all there is: it replaces the list, cut to the length that it had.
-pub fn merge<T: LiveRow>(rows: &mut Vec<T>, arrived: Vec<T>, reset: bool, newcomers: &Newcomers<T>) -> Vec<u128> {
-    let mut waiting = Vec::new();
-    let length = rows.len().max(50);
-    if reset && matches!(newcomers, Newcomers::Show) {
-        // What is shown may already be newer than the reset, which was read a moment ago.
-        let arrived_keys: Vec<u128> = arrived.iter().map(LiveRow::key).collect();
-        rows.retain(|row| arrived_keys.contains(&row.key()));
-    }
-    for row in arrived {
-        let key = row.key();
-        match (rows.iter_mut().find(|shown| shown.key() == key), newcomers) {
-            (Some(shown), _) => {
+        for row in arrived {
+            let key = row.key();
+            if let Some(shown) = self.rows.iter_mut().find(|shown| shown.key() == key) {
                 if row.position() >= shown.position() {
                     *shown = row;
                 }
-            }
-            (None, Newcomers::Show) => {
-                let place = rows.iter().position(|shown| shown.rank() < row.rank()).unwrap_or(rows.len());
-                rows.insert(place, row);
-            }
-            (None, Newcomers::Count(wanted)) => {
-                if wanted(&row) {
-                    waiting.push(key);
+            } else if wanted(&row) {
+                match self.newcomers {
+                    Newcomers::Show => {
+                        let place = self.rows.iter().position(|shown| shown.rank() < row.rank());
+                        self.rows.insert(place.unwrap_or(self.rows.len()), row);
+                    }
+                    Newcomers::Count if !self.waiting.contains(&key) => self.waiting.push(key),
+                    Newcomers::Count | Newcomers::Ignore => {}
                 }
             }
-            (None, Newcomers::Ignore) => {}
         }
+        self.rows.truncate(if reset { length } else { LONGEST });
+        true
     }
-    rows.truncate(if reset { length } else { LONGEST });
-    waiting
-}
-
-/// How this browser stands with the server, for all islands of the page.
-pub fn state() -> ArcRwSignal<State> {
-    #[cfg(feature = "hydrate")]
-    return browser::state();
-    #[cfg(not(feature = "hydrate"))]
-    ArcRwSignal::new(State::Connecting)
-}
-
-/// What all live queries of this page have seen.
-pub fn position() -> ArcRwSignal<Position> {
-    #[cfg(feature = "hydrate")]
-    return browser::position();
-    #[cfg(not(feature = "hydrate"))]
-    ArcRwSignal::new(Position(0))
 }
 
 macro_rules! live_rows {
@@ -183,50 +127,51 @@ live_rows! {
     StatementRow: |row| row.event_id.0.as_u128(), |row| row.entry_position.0;
     TransferView: |row| row.id.0.as_u128(), |row| u64::try_from(row.requested_at).unwrap_or(0);
     EventView: |row| row.event_id.0.as_u128(), |row| row.position.0;
-    TrialBalanceLine: |row| currency_key(row.currency), |_| 0;
-}
-
-fn currency_key(currency: Currency) -> u128 {
-    currency.code().bytes().fold(0, |key, byte| key << 8 | u128::from(byte))
+    TrialBalanceLine:
+        |row| row.currency.code().bytes().fold(0, |key, byte| key << 8 | u128::from(byte)),
+        |_| 0;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(id: u8, position: u64, balances: i64) -> TrialBalanceLine {
-        let currency = ["CZK", "EUR", "JPY"][usize::from(id)].parse().unwrap();
-        TrialBalanceLine {
-            currency,
-            balances,
-            in_transit: 0,
-            deposits: 0,
-            withdrawals: 0,
-            position: Position(position),
-        }
+    fn row(currency: &str, position: u64, balances: i64) -> String {
+        serde_json::json!({"currency": currency, "balances": balances, "in_transit": 0, "deposits": 0,
+            "withdrawals": 0, "position": position})
+        .to_string()
+    }
+
+    fn list(rows: &[String], newcomers: Newcomers) -> List<TrialBalanceLine> {
+        let rows = serde_json::from_str(&format!("[{}]", rows.join(","))).unwrap();
+        List::new(rows, newcomers)
+    }
+
+    fn shown(list: &List<TrialBalanceLine>) -> Vec<(&str, u64)> {
+        list.rows.iter().map(|row| (row.currency.code(), row.position.0)).collect()
     }
 
     #[test]
     fn nothing_older_replaces_something_newer() {
-        let mut rows = vec![row(0, 5, 50)];
-        merge(&mut rows, vec![row(0, 4, 40)], false, &Newcomers::Show);
-        assert_eq!(rows, [row(0, 5, 50)]);
-        merge(&mut rows, vec![row(0, 6, 60)], false, &Newcomers::Ignore);
-        assert_eq!(rows, [row(0, 6, 60)]);
+        let mut list = list(&[row("CZK", 5, 50)], Newcomers::Show);
+        list.receive(&format!("[{}]", row("CZK", 4, 40)), false, &|_| true);
+        assert_eq!(shown(&list), [("CZK", 5)]);
+        list.receive(&format!("[{}]", row("CZK", 6, 60)), false, &|_| false);
+        assert_eq!(shown(&list), [("CZK", 6)]);
     }
 
     #[test]
     fn a_reset_leaves_what_a_reload_would_show() {
-        let mut rows = vec![row(0, 9, 90), row(1, 2, 20)];
-        merge(&mut rows, vec![row(0, 8, 80), row(2, 7, 70)], true, &Newcomers::Show);
-        assert_eq!(rows, [row(0, 9, 90), row(2, 7, 70)]);
+        let mut list = list(&[row("CZK", 9, 90), row("EUR", 2, 20)], Newcomers::Show);
+        list.receive(&format!("[{},{}]", row("CZK", 8, 80), row("JPY", 7, 70)), true, &|_| true);
+        assert_eq!(shown(&list), [("CZK", 9), ("JPY", 7)]);
     }
 
     #[test]
-    fn newcomers_are_counted_where_paging_must_not_shift() {
-        let mut rows = vec![row(0, 1, 10)];
-        let count = Newcomers::Count(Box::new(|row: &TrialBalanceLine| row.balances > 0));
-        assert_eq!(merge(&mut rows, vec![row(1, 2, 20), row(2, 3, -1)], false, &count).len(), 1);
-        assert_eq!(rows.len(), 1);
+    fn newcomers_are_counted_once_where_paging_must_not_shift() {
+        let mut list = list(&[row("CZK", 1, 10)], Newcomers::Count);
+        let arrived = format!("[{},{},{}]", row("EUR", 2, 20), row("JPY", 3, -1), row("EUR", 4, 30));
+        list.receive(&arrived, false, &|row| row.balances > 0);
+        assert_eq!((list.waiting(), list.rows.len()), (1, 1));
     }
 }

@@ -2,6 +2,7 @@
 
 mod anchor;
 pub mod demo;
+mod dump;
 pub mod export;
 pub mod import;
 pub mod node;
@@ -26,6 +27,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&existing(common)?, args).await,
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
+        Command::Dump => dump::run(&existing(common)?).await,
         Command::Import(args) => import::run(&open(common)?, *args).await,
         Command::Export(args) => export::run(&existing(common)?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
@@ -52,7 +54,7 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
 
 /// For what only looks: a mistyped folder is not to become an empty ledger.
 fn existing(common: &Common) -> anyhow::Result<DataDir> {
-    if !common.data_dir.join("write.db").exists() {
+    if !common.data_dir.join("write.sqlite").exists() {
         bail!("there is no ledger in {} (--data-dir says where)", common.data_dir.display());
     }
     open(common)

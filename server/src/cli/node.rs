@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     bus::{Bus, InProcess, LogHead, LogSource},
     config::DataDir,
-    read::{ReadSide, database::ReadDb, queries::SqlQueries},
+    read::{ReadSide, database::ReadDb, hub::Hub, queries::SqlQueries},
     token::{Revocations, TokenVerifier},
     write::{
         handler::Handler,
@@ -37,6 +37,7 @@ pub struct Node {
     pub handler: Arc<Handler>,
     pub tokens: Arc<TokenVerifier>,
     pub read: Arc<ReadSide>,
+    pub hub: Arc<Hub>,
     pub bus: Arc<dyn Bus>,
     store: Arc<SqliteStore>,
     people_pool: SqlitePool,
@@ -127,6 +128,8 @@ impl Node {
         let read = ReadSide::start(read_db, bus.clone(), on_session, reading.clone()).await?;
 
         let handler = Arc::new(Handler::new(writer.clone(), clock));
+        let hub = Hub::start(&read, reading.clone());
+
         let commands: Arc<dyn CommandPort> = handler.clone();
         let queries: Arc<dyn QueryPort> = Arc::new(SqlQueries::new(read.clone()));
         let ports = Ports {
@@ -140,7 +143,7 @@ impl Node {
             ports,
             handler,
             tokens,
-            read,
+            read, hub,
             bus,
             store: sqlite,
             people_pool,

@@ -27,14 +27,28 @@ use crate::{
     wire::{Position, Rows},
 };
 
-/// Takes a JSON array of rows, and whether they replace what is shown.
-pub(crate) type Handler = Box<dyn Fn(&str, bool)>;
+/// What a part of the page is told.
+pub(crate) enum News<'a> {
+    /// A JSON array of rows, and whether they replace what is shown.
+    Rows {
+        query: &'a str,
+        json: &'a str,
+        reset: bool,
+    },
+    State(&'a State),
+    /// [`position`] has grown.
+    Seen,
+}
+
+/// Is told all news; what does not concern it, it leaves.
+pub(crate) type Listener = Rc<dyn Fn(&News<'_>)>;
 
 struct Tab {
     id: String,
-    follows: Vec<(String, Rc<Handler>)>,
-    state: ArcRwSignal<State>,
-    position: ArcRwSignal<Position>,
+    queries: Vec<String>,
+    listeners: Vec<Listener>,
+    state: State,
+    position: Position,
     channel: Option<BroadcastChannel>,
     started: bool,
 }
@@ -42,9 +56,10 @@ struct Tab {
 thread_local! {
     static TAB: RefCell<Tab> = RefCell::new(Tab {
         id: format!("{:x}", js_sys::Math::random().to_bits()),
-        follows: Vec::new(),
-        state: ArcRwSignal::new(State::Connecting),
-        position: ArcRwSignal::new(Position(0)),
+        queries: Vec::new(),
+        listeners: Vec::new(),
+        state: State::Connecting,
+        position: Position(0),
         channel: None,
         started: false,
     });
@@ -54,28 +69,36 @@ fn with<R>(f: impl FnOnce(&mut Tab) -> R) -> R {
     TAB.with_borrow_mut(f)
 }
 
-pub(super) fn state() -> ArcRwSignal<State> {
-    with(|tab| tab.state.clone())
+/// What all live queries of this page have seen.
+pub(crate) fn position() -> Position {
+    with(|tab| tab.position)
 }
 
-pub(super) fn position() -> ArcRwSignal<Position> {
-    with(|tab| tab.position.clone())
-}
-
-/// Calls `handler` with each change of `query` after `from`, which is where this page stands.
-pub(crate) fn follow(query: String, from: Position, handler: Handler) {
-    with(|tab| tab.follows.push((query, Rc::new(handler))));
-    start(from);
-}
-
-/// Takes part in the stream: called by every island that needs it, done once. `from`: what this page shows.
-pub fn start(from: Position) {
-    let (first, position) = with(|tab| (!std::mem::replace(&mut tab.started, true), tab.position.clone()));
-    // Islands of one page are rendered at one position; should they differ, the lowest misses nothing.
-    position.update_untracked(|at| *at = if first { from } else { (*at).min(from) });
+/// Takes part in the stream: `queries` from `from` on, which is where this page stands, are told to `listener`.
+pub(crate) fn follow(queries: Vec<String>, from: Position, listener: Listener) {
+    let first = with(|tab| {
+        // Parts of one page are rendered at one position; should they differ, the lowest misses nothing.
+        tab.position = if tab.started { tab.position.min(from) } else { from };
+        tab.queries.extend(queries);
+        tab.listeners.push(listener);
+        !std::mem::replace(&mut tab.started, true)
+    });
     if first {
-        // After the other islands of this page have said what they follow.
+        // After the other parts of this page have said what they follow.
         set_timeout(join, std::time::Duration::ZERO);
+    }
+}
+
+/// Is told the state and the position, and nothing else.
+pub(crate) fn listen(listener: Listener) {
+    with(|tab| tab.listeners.push(listener));
+}
+
+fn told(news: &News<'_>) {
+    // Copied first: a listener may well ask this tab something.
+    let listeners = with(|tab| tab.listeners.clone());
+    for listener in listeners {
+        listener(news);
     }
 }
 
@@ -106,8 +129,8 @@ fn join() {
 /// This tab's `want`.
 pub(super) fn want() -> String {
     with(|tab| {
-        let mut text = format!("want\n{}\n{}", tab.id, tab.position.get_untracked());
-        for (query, _) in &tab.follows {
+        let mut text = format!("want\n{}\n{}", tab.id, tab.position);
+        for query in &tab.queries {
             text.push('\n');
             text.push_str(query);
         }
@@ -152,27 +175,26 @@ fn hear(text: &str) {
 }
 
 fn show(json: &str) {
-    let Ok(message) = serde_json::from_str::<Rows>(json) else { return };
-    let handlers: Vec<_> = with(|tab| {
-        tab.follows.iter().filter(|(query, _)| *query == message.query).map(|(_, handler)| handler.clone()).collect()
-    });
-    for handler in handlers {
-        handler(message.rows.get(), message.reset);
+    if let Ok(message) = serde_json::from_str::<Rows>(json) {
+        told(&News::Rows { query: &message.query, json: message.rows.get(), reset: message.reset });
     }
 }
 
 fn seen(position: &str) {
-    if let Ok(now) = position.parse::<Position>() {
-        let position = with(|tab| tab.position.clone());
-        if position.get_untracked() < now {
-            position.set(now);
-            remember(now);
-        }
+    if let Ok(now) = position.parse::<Position>()
+        && with(|tab| {
+            let newer = tab.position < now;
+            tab.position = tab.position.max(now);
+            newer
+        })
+    {
+        remember(now);
+        told(&News::Seen);
     }
 }
 
 /// Keeps the highest position that this browser has seen in its cookie, which later pages wait for.
-pub fn remember(position: Position) {
+pub(crate) fn remember(position: Position) {
     let Some(document) = document().dyn_ref::<web_sys::HtmlDocument>().cloned() else { return };
     let known = document.cookie().unwrap_or_default();
     let known = known.split("; ").find_map(|cookie| cookie.strip_prefix("daybook_seen=")?.parse::<u64>().ok());
@@ -183,15 +205,15 @@ pub fn remember(position: Position) {
 }
 
 fn set_state(state: State) {
-    let signal = with(|tab| tab.state.clone());
-    let now = signal.get_untracked();
+    let now = with(|tab| tab.state.clone());
     // Without a network there is nothing to reconnect to, whatever the leader still tries.
     let lost = state == State::Reconnecting && !window().navigator().on_line();
     let state = if lost { State::Offline(clock()) } else { state };
     // There is more than one way to go offline: the first one's clock stays.
     let still_offline = matches!((&now, &state), (State::Offline(_), State::Offline(_)));
     if now != state && !still_offline {
-        signal.set(state);
+        with(|tab| tab.state = state.clone());
+        told(&News::State(&state));
     }
 }
 
