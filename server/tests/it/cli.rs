@@ -88,3 +88,30 @@ async fn negotiated(url: &str, certificate: &str) -> Option<Vec<u8>> {
     };
     tokio::task::spawn_blocking(shake).await.unwrap()
 }
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let app = App::spawn().await;
+    for head in [format!("x: {}\r\n", "y".repeat(40_000)), "x: y\r\n".repeat(101)] {
+        let answer = raw(&app.url, format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{head}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+    app.stop().await;
+}
+
+/// Sends bytes and reads what comes until the server closes the connection.
+async fn raw(url: &str, request: String) -> String {
+    let address = url.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+    let talk = move || {
+        use std::io::{Read as _, Write as _};
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is how a server ends what it has not read to its end.
+        let end = socket.read_to_end(&mut answer);
+        assert!(end.is_ok() || !answer.is_empty(), "{end:?}");
+        String::from_utf8(answer).unwrap()
+    };
+    tokio::task::spawn_blocking(talk).await.unwrap()
+}
