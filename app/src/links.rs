@@ -29,3 +29,36 @@ pub fn moment(id: impl Into<StreamId>, version: Version) -> String {
 pub fn correlation(command: CommandId) -> String {
     format!("/timeline?correlation={command}")
 }
+
+/// Percent-encodes all that is not safe everywhere in an address.
+#[cfg(feature = "ssr")]
+pub fn escape(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            use std::fmt::Write as _;
+            write!(escaped, "%{byte:02X}").unwrap_or_default();
+        }
+        escaped
+    })
+}
+
+/// An address of this site: a path, and no other host in disguise.
+pub fn is_ours(next: &str) -> bool {
+    next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\t', '\n', '\r'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_sent_on_to_this_site_only() {
+        assert!(is_ours("/accounts/1?x=y"));
+        for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""] {
+            assert!(!is_ours(next), "{next}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Events, refusals and states in plain words, for the server's pages and the browser's islands alike.
 
 use crate::{
+    api::AppError,
     domain::{
         Currency, Rejection,
         account::{AccountEvent, DeclineReason, Direction, Status},
@@ -204,6 +205,39 @@ pub fn rejected_field(rejection: &Rejection) -> Option<&str> {
         | R::TransferAlreadyRequested
         | R::TransferStepOutOfOrder => None,
     }
+}
+
+/// What was not done, in words: the form field it is about (`None`: the whole form), and why.
+pub fn describe_error(error: &AppError, currency: Option<Currency>, locale: &Locale) -> (Option<String>, String) {
+    let words = match error {
+        AppError::Rejected { rejection } => {
+            let field = rejected_field(rejection).map(str::to_owned);
+            return (field, describe_rejection(rejection, currency, locale));
+        }
+        AppError::Invalid { field, message } => {
+            let mut words = message.clone();
+            if let Some(first) = words.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            return (Some(field.clone()), words);
+        }
+        AppError::WrongCredentials => "E-mail or password is wrong.".to_owned(),
+        AppError::TooMany { retry_after } => format!("Too many tries. Try again in {retry_after} seconds."),
+        AppError::Unavailable { retry_after } => {
+            format!("Too busy right now; nothing was done. Try again in {retry_after} seconds.")
+        }
+        AppError::NotFound => "There is no such thing, or it is not yours to change.".to_owned(),
+        AppError::NotSignedIn => "Please sign in again.".to_owned(),
+        AppError::IdReused => {
+            "This form was sent before with something else in it. Look at the account before you send it again."
+                .to_owned()
+        }
+        AppError::VersionMismatch { .. } => "The account has changed meanwhile. Look at it and try again.".to_owned(),
+        AppError::Internal { id } => {
+            format!("Something went wrong here; nothing that was confirmed is lost. Error {id}.")
+        }
+    };
+    (None, words)
 }
 
 /// Why a side of a transfer refused, after a colon.

@@ -3,12 +3,7 @@
 
 use leptos::server_fn::error::ServerFnUrlError;
 
-use crate::{
-    api::AppError,
-    domain::Currency,
-    locale::Locale,
-    words::{describe_rejection, rejected_field},
-};
+use crate::{api::AppError, domain::Currency, locale::Locale, words::describe_error};
 
 use super::visit::Asked;
 
@@ -28,7 +23,7 @@ impl Refusal {
             return Self::default();
         };
         let error = ServerFnUrlError::<AppError>::decode_err(&error);
-        let (field, words) = say(&error, currency, locale);
+        let (field, words) = describe_error(&error, currency, locale);
         Self { said: Some((field.filter(|field| fields.contains(&field.as_str())), words)) }
     }
 
@@ -48,34 +43,5 @@ impl Refusal {
     /// The refusal that is about no single field.
     pub fn whole(&self) -> Option<String> {
         self.said.as_ref().filter(|(about, _)| about.is_none()).map(|(_, words)| words.clone())
-    }
-}
-
-fn say(error: &AppError, currency: Option<Currency>, locale: &Locale) -> (Option<String>, String) {
-    match error {
-        AppError::Rejected { rejection } => {
-            (rejected_field(rejection).map(str::to_owned), describe_rejection(rejection, currency, locale))
-        }
-        AppError::Invalid { field, message } => {
-            let mut words = message.clone();
-            if let Some(first) = words.get_mut(..1) {
-                first.make_ascii_uppercase();
-            }
-            (Some(field.clone()), words)
-        }
-        AppError::WrongCredentials => (None, "E-mail or password is wrong.".to_owned()),
-        AppError::TooMany { retry_after } => (None, format!("Too many tries. Try again in {retry_after} seconds.")),
-        AppError::Unavailable { retry_after } => {
-            (None, format!("Too busy right now; nothing was done. Try again in {retry_after} seconds."))
-        }
-        AppError::NotFound => (None, "There is no such thing, or it is not yours to change.".to_owned()),
-        AppError::NotSignedIn => (None, "Please sign in again.".to_owned()),
-        AppError::IdReused => (None, "This form was used already. Reload the page for a fresh one.".to_owned()),
-        AppError::VersionMismatch { .. } => {
-            (None, "The account has changed meanwhile. Look at it and try again.".to_owned())
-        }
-        AppError::Internal { id } => {
-            (None, format!("Something went wrong here; nothing that was confirmed is lost. Error {id}."))
-        }
     }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 
-use crate::{components::brand, ports::Assets};
+use crate::{components::brand, links, ports::Assets};
 
 use super::{
     Sheet,
@@ -15,7 +15,7 @@ use super::{
 
 pub fn sign_in() -> AnyView {
     let Stranger { request, asked } = stranger();
-    let next = asked.query("next").filter(|next| is_ours(next)).unwrap_or_else(|| "/".to_owned());
+    let next = asked.query("next").filter(|next| links::is_ours(next)).unwrap_or_else(|| "/".to_owned());
     if request.viewer.is_some() {
         see_other(&expect_context::<ResponseOptions>(), &next);
     }
@@ -53,22 +53,4 @@ pub fn sign_in() -> AnyView {
     };
     let sheet = Sheet { title: "Sign in".to_owned(), ..Sheet::of(body.into_any()) };
     document(&request, &expect_context::<Assets>(), sheet)
-}
-
-/// An address of this site: a path, and no other host in disguise.
-fn is_ours(next: &str) -> bool {
-    next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\t', '\n', '\r'])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_is_sent_on_to_this_site_only() {
-        assert!(is_ours("/accounts/1?x=y"));
-        for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""] {
-            assert!(!is_ours(next), "{next}");
-        }
-    }
 }

@@ -192,7 +192,8 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 <form method="post" action=slip.endpoint() data-command="" data-currency=currency.code() data-done=slip.done()>
                     {whole(&refusal)}
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
-                    {hidden(account_field, id.to_string())} {hidden("next", back.clone())} {fields} {will(slip)}
+                    {hidden(account_field, id.to_string())} {hidden("currency", currency.code().to_owned())}
+                    {hidden("next", back.clone())} {fields} {will(slip)}
                     <div class="slip-foot">
                         <button class=slip.button_class()>{slip.button()}</button>
                         <a class="button bare" href=back.clone()>

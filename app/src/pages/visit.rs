@@ -1,6 +1,6 @@
 //! One request for a page: who asks for what, and what becomes of it.
 
-use std::{fmt::Write as _, future::Future, str::FromStr, sync::Arc, time::Duration};
+use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
 use leptos::prelude::*;
@@ -82,24 +82,11 @@ pub(super) fn address<'a>(path: &str, query: impl Iterator<Item = (&'a str, &'a 
     let mut address = path.to_owned();
     for (index, (name, value)) in query.enumerate() {
         address.push(if index == 0 { '?' } else { '&' });
-        address.push_str(&escape(name));
+        address.push_str(&links::escape(name));
         address.push('=');
-        address.push_str(&escape(value));
+        address.push_str(&links::escape(value));
     }
     address
-}
-
-/// Percent-encodes all that is not safe everywhere in an address.
-fn escape(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            write!(escaped, "%{byte:02X}").unwrap_or_default();
-        }
-        escaped
-    })
 }
 
 impl Visit {
