@@ -85,7 +85,7 @@ pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Local
 
 /// An account's statement. `live`: the newest entries in the order they were entered, unfiltered, so that new ones join
 /// on top; else they are counted and offered. `pending`: transfers that hold or promise money now. `by_date`: the balance
-/// runs by effective date, and is headed so.
+/// runs by effective date, and is headed so. `carried`: there are older entries, and what they came to stands below.
 #[component]
 pub fn StatementRows(
     account: AccountView,
@@ -96,8 +96,10 @@ pub fn StatementRows(
     locale: Locale,
     live: bool,
     by_date: bool,
+    carried: bool,
 ) -> impl IntoView {
-    drawn(&statement::StatementRows::new(&account, rows, pending, names, live, by_date, locale), position)
+    let rows = statement::StatementRows::new(&account, rows, pending, names, live, by_date, carried, locale);
+    drawn(&rows, position)
 }
 
 /// The latest entries over `accounts`.
