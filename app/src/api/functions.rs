@@ -1,16 +1,13 @@
 //! One server function for each form. Fields are texts as people type them; amounts are read by the reader's locale.
 
-use leptos::{prelude::*, server};
+use leptos::server;
 use serde::{Deserialize, Serialize};
 
 use super::{
     AppError,
     sender::{Sender, filled, read, read_optional},
 };
-use crate::wire::{
-    ChangeOverdraftLimit, CloseAccount, DepositMoney, FreezeAccount, OpenAccount, Receipt, RequestTransfer,
-    ReverseEntry, UnfreezeAccount, WithdrawMoney,
-};
+use crate::wire::{self, Receipt};
 
 /// A session that goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +84,7 @@ pub async fn open_account(
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
     let command = (|| {
-        Ok(OpenAccount {
+        Ok(wire::OpenAccount {
             account_id: read_optional("account_id", account_id)?,
             owner: read_optional("owner", owner)?,
             name,
@@ -112,7 +109,7 @@ pub async fn deposit_money(
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
     let command = (|| {
-        Ok(DepositMoney {
+        Ok(wire::DepositMoney {
             account_id: read("account_id", &account_id)?,
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
@@ -134,7 +131,7 @@ pub async fn withdraw_money(
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
     let command = (|| {
-        Ok(WithdrawMoney {
+        Ok(wire::WithdrawMoney {
             account_id: read("account_id", &account_id)?,
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
@@ -162,7 +159,7 @@ pub async fn request_transfer(
             (Some(to), _) => ("to_id", to),
             (None, to) => ("to", to.unwrap_or_default()),
         };
-        Ok(RequestTransfer {
+        Ok(wire::RequestTransfer {
             transfer_id: None,
             from: read("from", &from)?,
             to: to.parse().map_err(|_| AppError::invalid(field, "this is not an account id; it has 36 characters"))?,
@@ -180,7 +177,7 @@ pub async fn freeze_account(
     reason: String,
     next: Option<String>,
 ) -> Result<Receipt, AppError> {
-    let command = read("account_id", &account_id).map(|account_id| FreezeAccount { account_id, reason });
+    let command = read("account_id", &account_id).map(|account_id| wire::FreezeAccount { account_id, reason });
     Sender::here(None).send(&command_id, command, next.as_deref()).await
 }
 
@@ -190,7 +187,7 @@ pub async fn unfreeze_account(
     account_id: String,
     next: Option<String>,
 ) -> Result<Receipt, AppError> {
-    let command = read("account_id", &account_id).map(|account_id| UnfreezeAccount { account_id });
+    let command = read("account_id", &account_id).map(|account_id| wire::UnfreezeAccount { account_id });
     Sender::here(None).send(&command_id, command, next.as_deref()).await
 }
 
@@ -204,7 +201,7 @@ pub async fn change_overdraft_limit(
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
     let command = (|| {
-        Ok(ChangeOverdraftLimit {
+        Ok(wire::ChangeOverdraftLimit {
             account_id: read("account_id", &account_id)?,
             limit: sender.amount("limit", &limit)?,
         })
@@ -221,7 +218,7 @@ pub async fn reverse_entry(
     next: Option<String>,
 ) -> Result<Receipt, AppError> {
     let command = (|| {
-        Ok(ReverseEntry {
+        Ok(wire::ReverseEntry {
             account_id: read("account_id", &account_id)?,
             event_id: read("event_id", &event_id)?,
             reason,
@@ -238,7 +235,7 @@ pub async fn close_account(
     currency: Option<String>,
     next: Option<String>,
 ) -> Result<Receipt, AppError> {
-    let command = read("account_id", &account_id).map(|account_id| CloseAccount { account_id });
+    let command = read("account_id", &account_id).map(|account_id| wire::CloseAccount { account_id });
     Sender::here(currency.as_deref()).send(&command_id, command, next.as_deref()).await
 }
 
