@@ -62,7 +62,7 @@ pub trait CommandPort: Send + Sync {
 /// The command side: knows who people are. Only this side can mint tokens.
 #[async_trait]
 pub trait SessionPort: Send + Sync {
-    /// Any failure is the same [`AppError::NotSignedIn`]; too many tries are [`AppError::TooMany`].
+    /// Any failure is the same [`AppError::WrongCredentials`]; too many tries are [`AppError::TooMany`].
     async fn sign_in(&self, email: &str, password: &str, client: IpAddr) -> Result<SignedIn, AppError>;
     /// Ends this session everywhere.
     async fn sign_out(&self, viewer: &Viewer) -> Result<Receipt, AppError>;
@@ -73,8 +73,14 @@ pub trait SessionPort: Send + Sync {
 }
 
 /// Checks tokens with public keys and what the log said of ended sessions. Both sides have one of their own.
+#[async_trait]
 pub trait TokenCheck: Send + Sync {
     fn check(&self, token: &str) -> Option<Viewer>;
+
+    /// Returns as soon as this session is ended before its token runs out. For open streams.
+    async fn until_ended(&self, _viewer: &Viewer) {
+        std::future::pending().await
+    }
 }
 
 /// How fresh an answer has to be.
@@ -113,8 +119,6 @@ pub struct StatementFilter {
 pub struct EventsFilter {
     pub event_type: Option<String>,
     pub stream: Option<StreamId>,
-    /// With `stream`: only events up to this version of it.
-    pub up_to: Option<Version>,
     /// Only the event with this id.
     pub event: Option<EventId>,
     /// Events of this command and of all that followed from it.

@@ -9,7 +9,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::web::network::{Network, PublicUrl};
+use crate::{
+    cli::{export::ExportArgs, import::ImportArgs},
+    web::network::{Network, PublicUrl},
+};
 
 /// A money ledger whose truth is the log of what happened.
 #[derive(Debug, Parser)]
@@ -51,6 +54,14 @@ pub enum Command {
     Anchor,
     /// Build views anew from the log, beside the live ones, and switch
     Rebuild(RebuildArgs),
+    /// Print all views in one canonical form, to compare
+    Dump,
+    /// Bring in bank transactions (CSV) or a whole log (NDJSON)
+    Import(Box<ImportArgs>),
+    /// Write all events, in order
+    Export(ExportArgs),
+    /// Fill an empty data folder with two customers, an admin, and a few months of history
+    Demo,
     /// People who may sign in
     #[command(subcommand)]
     User(UserCommand),
@@ -79,6 +90,9 @@ pub struct ServeArgs {
     /// Listen on plain HTTP where others than this machine can reach it
     #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP")]
     pub allow_insecure_http: bool,
+    /// Fill an empty data folder with demo data first, and print who can sign in
+    #[arg(long, env = "DAYBOOK_DEMO")]
+    pub demo: bool,
     /// Commands that wait for a commit at most; more are refused at once
     #[arg(long, env = "DAYBOOK_QUEUE", default_value = "8192", value_name = "COMMANDS",
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
@@ -171,12 +185,12 @@ impl DataDir {
 
     /// The write side's database: the log, people, checkpoints.
     pub fn write_db(&self) -> PathBuf {
-        self.0.join("write.db")
+        self.0.join("write.sqlite")
     }
 
     /// The read side's database: can be deleted, is built again from the log.
     pub fn read_db(&self) -> PathBuf {
-        self.0.join("read.db")
+        self.0.join("read.sqlite")
     }
 
     pub fn signing_key(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod import;
 pub mod read;
 pub mod token;
 pub mod web;

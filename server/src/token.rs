@@ -123,7 +123,12 @@ impl TokenVerifier {
     }
 }
 
+#[async_trait::async_trait]
 impl TokenCheck for TokenVerifier {
+    async fn until_ended(&self, viewer: &Viewer) {
+        self.revocations.until_ended(viewer).await;
+    }
+
     fn check(&self, token: &str) -> Option<Viewer> {
         // A clock before 1970 believes no token: i64::MAX is after every expiry.
         let now = SystemTime::now()
@@ -184,7 +189,7 @@ impl Revocations {
     pub async fn until_ended(&self, viewer: &Viewer) {
         if self.state.subscribe().wait_for(|state| state.covers(viewer)).await.is_err() {
             // The sender lives as long as `self`: this is never reached, and must not look like an end.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -220,6 +225,7 @@ impl Ended {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use app::domain::session::EndReason;
     use ed25519_dalek::{Signer, SigningKey};

@@ -28,12 +28,15 @@ pub struct StatementRows {
     pending: List<TransferView>,
     names: Names,
     by_date: bool,
+    /// There are older entries, and the balance runs over all: what it was before those shown is shown below them.
+    carried: bool,
     locale: Locale,
 }
 
 impl StatementRows {
     /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
-    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so.
+    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so. `carried`:
+    /// the balance brought forward from older entries stands below.
     pub fn new(
         account: &AccountView,
         entries: Vec<StatementRow>,
@@ -41,6 +44,7 @@ impl StatementRows {
         names: Names,
         live: bool,
         by_date: bool,
+        carried: bool,
         locale: Locale,
     ) -> Self {
         let (newcomers, transfers) =
@@ -53,6 +57,7 @@ impl StatementRows {
             pending: List::new(pending, transfers),
             names,
             by_date,
+            carried,
             locale,
         }
     }
@@ -99,6 +104,16 @@ impl Part for StatementRows {
                     entry_cells(html, entry, &self.entries.rows, currency, &self.names, &self.locale, |html| {
                         cell(html, "money balance", "end", &self.locale.format_amount(entry.balance, currency));
                     });
+                });
+            }
+            if let Some(oldest) = self.entries.rows.last().filter(|_| self.carried) {
+                row(html, 1, "", "carried", |html| {
+                    cell(html, "date", "", "");
+                    cell(html, "what", "lead", "Brought forward from older entries");
+                    cell(html, "money", "", "");
+                    let before = oldest.balance.saturating_sub(oldest.amount);
+                    cell(html, "money balance", "side", &self.locale.format_amount(before, currency));
+                    cell(html, "ref", "", "");
                 });
             }
         });

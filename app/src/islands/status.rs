@@ -41,7 +41,7 @@ impl Part for LiveState {
         let (kind, word) = match &self.state.0 {
             State::Live => ("live", "live"),
             State::Behind => ("behind", "behind"),
-            State::Connecting => ("reconnecting", "connecting"),
+            State::Connecting => ("connecting", "connecting"),
             State::Reconnecting => ("reconnecting", "reconnecting"),
             State::Offline(_) => ("offline", "offline"),
         };

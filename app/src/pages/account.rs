@@ -6,7 +6,7 @@ use crate::{
     api::AppError,
     components::{Icon, icon},
     domain::{AccountId, account::Status},
-    islands::{AccountHead, OfflineNote, StatementRows},
+    islands::{AccountHead, Names, OfflineNote, StatementRows},
     links,
     ports::StatementFilter,
     wire::{AccountPage, AccountView, Seen, StreamId},
@@ -118,7 +118,7 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
     let (id, name) = (account.id, account.name.clone());
     let actions = actions(visit, &account, open);
     view! {
-        <OfflineNote />
+        {OfflineNote::default().into_page(seen.position)}
         <nav aria-label="Where this is">
             <ol class="crumbs">
                 <li>
@@ -139,7 +139,7 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
             </ol>
         </nav>
         <div class="head">
-            <AccountHead account position=seen.position locale=visit.locale /> {actions}
+            {AccountHead::new(account, visit.locale).into_page(seen.position)} {actions}
         </div>
     }
     .into_any()
@@ -217,26 +217,16 @@ fn tools(visit: &Visit, id: AccountId, filter: &StatementFilter) -> AnyView {
 fn statement_rows(
     visit: &Visit,
     seen: &Seen<AccountPage>,
-    names: crate::islands::Names,
+    names: Names,
     live: bool,
     filter: &StatementFilter,
 ) -> AnyView {
     let AccountPage { account, statement, pending, .. } = seen.value.clone();
     // What is not entered yet belongs on top of the newest entries only.
     let pending = if filter.after.is_none() && filter.text.is_none() { pending } else { Vec::new() };
-    view! {
-        <StatementRows
-            account
-            rows=statement.items
-            pending
-            names
-            position=seen.position
-            locale=visit.locale
-            live
-            by_date=filter.by_date
-        />
-    }
-    .into_any()
+    let carried = statement.next.is_some() && filter.text.is_none() && !filter.by_date;
+    StatementRows::new(&account, statement.items, pending, names, live, filter.by_date, carried, visit.locale)
+        .into_page(seen.position)
 }
 
 fn nothing_found(id: AccountId, filter: &StatementFilter) -> AnyView {

@@ -137,12 +137,11 @@ fn plot(balances: &[(Date, i64)], scale: &Scale, limit: i64) -> impl IntoView + 
         let y = coordinate(scale.y(-limit));
         view! { <line class="limit" x1="0" x2=DAYS y1=y.clone() y2=y /> }
     });
-    let mut path = String::new();
-    for (index, (_, balance)) in balances.iter().enumerate() {
+    let steps = balances.iter().enumerate().map(|(index, (_, balance))| {
         let y = coordinate(scale.y(*balance));
-        path.push_str(&if index == 0 { format!("M0 {y}") } else { format!("H{index}V{y}") });
-    }
-    path.push_str(&format!("H{DAYS}"));
+        if index == 0 { format!("M0 {y}") } else { format!("H{index}V{y}") }
+    });
+    let path = steps.chain([format!("H{DAYS}")]).collect::<String>();
     let area = format!("{path}V{zero}H0Z", zero = coordinate(scale.y(0)));
     view! {
         <svg

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use crate::{api::AppError, domain::Currency, islands::CommandForm};
+use crate::{api::AppError, domain::Currency};
 
 use super::{
     Nav, Sheet, Visit,
-    fields::{Field, hidden},
+    fields::{Field, hidden, whole},
     refusal::Refusal,
     show,
 };
@@ -64,7 +64,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         };
         (owner.view(&refusal), limit.view(&refusal))
     });
-    let (name, refused, whole) = (name.view(&refusal), refusal.of("currency"), refusal.whole());
+    let refused = refusal.of("currency");
     let body = view! {
         <nav aria-label="Where this is">
             <ol class="crumbs">
@@ -81,11 +81,11 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             </div>
         </div>
         <section class="slip">
-            <CommandForm locale done="Opened".to_owned() nostrip:refused=whole>
-                <form class="form" method="post" action=ENDPOINT>
+                <form class="form" method="post" action=ENDPOINT data-command="" data-done="Opened">
+                {whole(&refusal)}
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
                     <input type="hidden" name="next" value="/" data-go />
-                    {name}
+                    {name.view(&refusal)}
                     <div class="field" data-refused=refused.as_ref().map(|_| "")>
                         <label for="currency">"Currency"</label>
                         <select id="currency" name="currency" aria-describedby="currency-help">
@@ -103,7 +103,6 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
                         </a>
                     </div>
                 </form>
-            </CommandForm>
         </section>
     };
     Ok(Sheet { title: "Open account".to_owned(), nav: Nav::Accounts, narrow: true, ..Sheet::of(body.into_any()) })

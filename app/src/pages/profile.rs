@@ -59,7 +59,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             <div class="slip-head">
                 <h2 id="change-password">"Change password"</h2>
             </div>
-            <form class="form" method="post" action="/api/fn/change_password">
+            <form class="form" method="post" action="/api/fn/change_password" data-command="" data-done="Password changed">
                 {whole(&refusal)} {old.view(&refusal)} {new.view(&refusal)}
                 <p class="will">"You will be signed out everywhere else, at once."</p>
                 <div class="slip-foot">

@@ -8,7 +8,6 @@ use crate::{
     api::AppError,
     components::{id_copied, short_id},
     domain::{AccountId, EventId, IdError, account::Status},
-    islands::CommandForm,
     links,
     ports::{AccountsFilter, EventsFilter},
     wire::{AccountView, EventView},
@@ -17,7 +16,7 @@ use crate::{
 
 use super::{
     Visit,
-    fields::{Field, amount, hidden},
+    fields::{Field, amount, hidden, whole},
     refusal::Refusal,
 };
 
@@ -190,8 +189,8 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 <h2 id="slip">{if slip.will().is_empty() { slip.heading() } else { slip.question() }}</h2>
                 <a href=back.clone()>"Close"</a>
             </div>
-            <CommandForm locale currency done=slip.done().to_owned() nostrip:refused=refusal.whole()>
-                <form method="post" action=slip.endpoint()>
+                <form method="post" action=slip.endpoint() data-command="" data-currency=currency.code() data-done=slip.done()>
+                    {whole(&refusal)}
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
                     {hidden(account_field, id.to_string())} {hidden("currency", currency.code().to_owned())}
                     {hidden("next", back.clone())} {fields} {will(slip)}
@@ -202,7 +201,6 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                         </a>
                     </div>
                 </form>
-            </CommandForm>
         </section>
     }
     .into_any())

@@ -11,9 +11,25 @@ CREATE TABLE people (
     CHECK ((email IS NULL) = (name IS NULL) AND (email IS NULL) = (password_hash IS NULL))
 ) STRICT;
 
+-- Counts changes to people, those of another process included, so that a running server notices them.
+CREATE TABLE people_changes (count INTEGER NOT NULL) STRICT;
+
+INSERT INTO people_changes VALUES (0);
+
+CREATE TRIGGER people_added AFTER INSERT ON people
+BEGIN
+    UPDATE people_changes SET count = count + 1;
+END;
+
+CREATE TRIGGER people_changed AFTER UPDATE ON people
+BEGIN
+    UPDATE people_changes SET count = count + 1;
+END;
+
 -- Ends of sessions that the log still has to be told: written with the change that caused them, removed when told.
 CREATE TABLE session_ends_due (
     command_id TEXT NOT NULL PRIMARY KEY,
     user_id    TEXT NOT NULL,
-    reason     TEXT NOT NULL
+    reason     TEXT NOT NULL,
+    actor      TEXT NOT NULL                           -- who changed it, as in the metadata of events
 ) STRICT;

@@ -1,6 +1,10 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
+pub mod demo;
+mod dump;
+pub mod export;
+pub mod import;
 pub mod node;
 mod rebuild;
 pub mod serve;
@@ -23,6 +27,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&existing(common)?, args).await,
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
+        Command::Dump => dump::run(&existing(common)?).await,
+        Command::Import(args) => import::run(&open(common)?, *args).await,
+        Command::Export(args) => export::run(&existing(common)?, args).await,
+        Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
         Command::Token(command) => token::run(&existing(common)?, command).await,
     }
@@ -46,7 +54,7 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
 
 /// For what only looks: a mistyped folder is not to become an empty ledger.
 fn existing(common: &Common) -> anyhow::Result<DataDir> {
-    if !common.data_dir.join("write.db").exists() {
+    if !common.data_dir.join("write.sqlite").exists() {
         bail!("there is no ledger in {} (--data-dir says where)", common.data_dir.display());
     }
     open(common)

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     bus::{Bus, InProcess, LogHead, LogSource},
     config::DataDir,
-    read::{ReadSide, database::ReadDb, queries::SqlQueries},
+    read::{ReadSide, database::ReadDb, hub::Hub, queries::SqlQueries},
     token::{Revocations, TokenVerifier},
     write::{
         handler::Handler,
@@ -33,8 +33,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// A node at work.
 pub struct Node {
     pub ports: Ports,
+    /// Takes the operator's commands too.
+    pub handler: Arc<Handler>,
     pub tokens: Arc<TokenVerifier>,
     pub read: Arc<ReadSide>,
+    pub hub: Arc<Hub>,
     pub bus: Arc<dyn Bus>,
     store: Arc<SqliteStore>,
     people_pool: SqlitePool,
@@ -124,7 +127,10 @@ impl Node {
         };
         let read = ReadSide::start(read_db, bus.clone(), on_session, reading.clone()).await?;
 
-        let commands: Arc<dyn CommandPort> = Arc::new(Handler::new(writer.clone(), clock));
+        let handler = Arc::new(Handler::new(writer.clone(), clock));
+        let hub = Hub::start(&read, reading.clone());
+
+        let commands: Arc<dyn CommandPort> = handler.clone();
         let queries: Arc<dyn QueryPort> = Arc::new(SqlQueries::new(read.clone()));
         let ports = Ports {
             commands: Some(commands),
@@ -133,7 +139,20 @@ impl Node {
         };
         // In one process what the command side knows of ended sessions the query side knows at once.
         let tokens = Arc::new(TokenVerifier::new(keys.public().iter(), revocations));
-        Ok(Self { ports, tokens, read, bus, store: sqlite, people_pool, writer, writing, sending, reading, telling })
+        Ok(Self {
+            ports,
+            handler,
+            tokens,
+            read, hub,
+            bus,
+            store: sqlite,
+            people_pool,
+            writer,
+            writing,
+            sending,
+            reading,
+            telling,
+        })
     }
 
     /// Ends everything; what was accepted is stored, and the files are closed.

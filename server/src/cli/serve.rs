@@ -69,9 +69,15 @@ pub async fn serve(
         request_timeout: args.request_timeout,
         ..WebOptions::default()
     };
+    if args.demo
+        && let Some(people) = super::demo::fill(data).await.context("making demo data")?
+    {
+        super::demo::print(&people);
+    }
     let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
     let node = Node::start(data, settings).await?;
-    let state = AppState::new(node.ports.clone(), node.tokens.clone(), options, stopping.clone());
+    let (ports, tokens, live) = (node.ports.clone(), node.tokens.clone(), Some(node.hub.clone()));
+    let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
     let served = web::listen::serve(listener, tls, web::router(state), stopping).await;

@@ -3,7 +3,7 @@
 use std::{io::BufRead as _, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use app::ports::Role;
+use app::{ports::Role, wire::Actor};
 
 use super::node::people_pool;
 use crate::{
@@ -42,14 +42,14 @@ pub async fn run(data: &DataDir, command: UserCommand) -> anyhow::Result<ExitCod
         UserCommand::Password { email, password_stdin } => {
             let row = find(&people, &email).await?;
             let password = password(password_stdin).await?;
-            people.set_password(row.person.id, &password.hashed).await?;
+            people.set_password(row.person.id, &password.hashed, Actor::Operator).await?;
             println!("{email} has a new password; all their sessions end.");
             if let Some(made) = password.made {
                 println!("Password, shown only now: {made}");
             }
         }
         UserCommand::Disable { email } => {
-            people.disable(find(&people, &email).await?.person.id).await?;
+            people.disable(find(&people, &email).await?.person.id, Actor::Operator).await?;
             println!("{email} cannot sign in any more; all their sessions end.");
         }
     }

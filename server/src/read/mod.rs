@@ -9,6 +9,7 @@ pub mod columns;
 pub mod database;
 pub mod dump;
 pub mod feed;
+pub mod hub;
 mod people;
 pub mod projections;
 pub mod queries;

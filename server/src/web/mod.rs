@@ -7,6 +7,7 @@ pub mod assets;
 pub mod docs;
 pub mod health;
 pub mod listen;
+mod live;
 pub mod network;
 pub mod openapi;
 pub mod pages;

@@ -33,6 +33,10 @@ async fn page(State(state): State<AppState>, Caller(known): Caller, request: Req
 }
 
 async fn server_function(State(state): State<AppState>, Caller(known): Caller, request: Request<Body>) -> Response {
+    let (path, method) = (request.uri().path(), request.method().clone());
+    if server_fn::axum::get_server_fn_service(path, method).is_none() {
+        return Problem::from(AppError::NotFound).into_response();
+    }
     leptos_axum::handle_server_fns_with_context(context(&state, known), request).await.into_response()
 }
 

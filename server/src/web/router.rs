@@ -9,12 +9,13 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{AppState, Problem, assets, docs, health, openapi, pages, rest, security};
+use super::{AppState, Problem, assets, docs, health, live, openapi, pages, rest, security};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(health::alive))
+        .route(security::LIVE, get(live::live))
         .route("/readyz", get(health::ready))
         .route("/api/openapi.json", get(openapi::json))
         .route("/api/docs", get(docs::page))

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::network::{Network, PublicUrl};
+use crate::read::hub::Hub;
 
 /// How this server is reached, and how much it takes.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub struct AppState(Arc<Parts>);
 pub struct Parts {
     pub ports: Ports,
     pub tokens: Arc<dyn TokenCheck>,
+    /// Live streams; `None` in a process without a query side.
+    pub live: Option<Arc<Hub>>,
     pub options: WebOptions,
     /// Cancelled when the server shuts down: whoever holds a stream open ends it then.
     pub stopping: CancellationToken,
@@ -79,9 +82,19 @@ pub struct Parts {
 
 impl AppState {
     pub fn new(ports: Ports, tokens: Arc<dyn TokenCheck>, options: WebOptions, stopping: CancellationToken) -> Self {
+        Self::with_live(ports, tokens, None, options, stopping)
+    }
+
+    pub fn with_live(
+        ports: Ports,
+        tokens: Arc<dyn TokenCheck>,
+        live: Option<Arc<Hub>>,
+        options: WebOptions,
+        stopping: CancellationToken,
+    ) -> Self {
         let permits = Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS));
         let leptos = LeptosOptions::builder().output_name("daybook").build();
-        Self(Arc::new(Parts { ports, tokens, options, stopping, permits, leptos }))
+        Self(Arc::new(Parts { ports, tokens, live, options, stopping, permits, leptos }))
     }
 }
 

@@ -36,12 +36,12 @@ pub fn unavailable(error: &(dyn Error + 'static)) -> AppError {
 
 /// Logged under an id, which is all that the other side learns.
 pub fn internal(error: &(dyn Error + 'static)) -> AppError {
-    let mut random = [0; 6];
+    let mut random = [0; 8];
     // Without random numbers the id is all zeros: still a word to look for in the log.
     if let Err(error) = getrandom::fill(&mut random) {
         tracing::warn!(%error, "no random numbers to be had");
     }
-    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = format!("{:016x}", u64::from_be_bytes(random));
     tracing::error!(error, error_id = id, "internal error");
     AppError::Internal { id }
 }

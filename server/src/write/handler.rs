@@ -18,7 +18,7 @@ use app::{
         derive_uuid,
         transfer::TransferCommand,
     },
-    ports::{CommandPort, Viewer},
+    ports::{CommandPort, Role, Viewer},
     wire::{Actor, Command, Event, Hash, OpenAccount, Receipt, RequestTransfer, StreamId, Version},
 };
 use async_trait::async_trait;
@@ -41,17 +41,23 @@ pub enum Sender {
 }
 
 impl Sender {
+    /// `None`: someone without a role may send nothing.
+    fn of(viewer: &Viewer) -> Option<Self> {
+        let role = viewer.roles.iter().copied().max_by_key(|role| match role {
+            Role::Customer => 0,
+            Role::Admin => 1,
+        })?;
+        Some(match role {
+            Role::Customer => Self::Customer(viewer.user_id),
+            Role::Admin => Self::Admin(viewer.user_id),
+        })
+    }
+
     fn actor(self) -> Actor {
         match self {
             Self::Customer(id) | Self::Admin(id) => Actor::User(id),
             Self::Operator => Actor::Operator,
         }
-    }
-}
-
-impl From<&Viewer> for Sender {
-    fn from(viewer: &Viewer) -> Self {
-        if viewer.is_admin() { Self::Admin(viewer.user_id) } else { Self::Customer(viewer.user_id) }
     }
 }
 
@@ -70,7 +76,8 @@ impl CommandPort for Handler {
         command: Command,
         expected: Option<Version>,
     ) -> Result<Receipt, AppError> {
-        self.handle(viewer.into(), command_id, command, expected).await
+        let sender = Sender::of(viewer).ok_or(AppError::NotFound)?;
+        self.handle(sender, command_id, command, expected).await
     }
 }
 

@@ -34,8 +34,10 @@ const IN_FLIGHT: usize = 256;
 /// How long a checkpoint may be out of date. Saving one costs an fsync; an old one only means that some steps are sent
 /// again and found done.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
-/// Waits between tries when the writer is busy or the store away: doubling from the first to the last.
+/// Waits between tries when the store is away: doubling from the first to the last.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+/// The longest wait when the writer is only busy. Short, so that people's commands cannot push transfers aside.
+const WAIT_WHEN_BUSY: Duration = Duration::from_millis(100);
 
 /// Where the process manager stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +138,7 @@ impl ProcessManager {
         let appended = async {
             if self.head.changed().await.is_err() {
                 // The writer is gone, so nothing will come: whoever runs this process is about to cancel it.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         match deadline {
@@ -220,7 +222,8 @@ impl ProcessManager {
                 Err(error) if may_pass(&error) => {
                     tracing::debug!(%error, %transfer, name, "the process manager waits for the writer");
                     tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(WAITS.1);
+                    let busy = matches!(error, SubmitError::Busy { .. });
+                    wait = (wait * 2).min(if busy { WAIT_WHEN_BUSY } else { WAITS.1 });
                 }
                 Err(error) => return Err(ParkReason::Refused { step: name, transfer, error }),
             }
@@ -255,8 +258,8 @@ async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(work: impl Fn() 
 /// Whether trying again can help.
 fn may_pass(error: &SubmitError) -> bool {
     match error {
-        SubmitError::Unavailable(StoreError::FencedOff) => false,
-        SubmitError::Busy { .. } | SubmitError::Unavailable(_) => true,
+        SubmitError::Busy { .. } => true,
+        SubmitError::Unavailable(error) => !matches!(error, StoreError::FencedOff),
         SubmitError::Rejected(_)
         | SubmitError::IdReused
         | SubmitError::VersionMismatch { .. }

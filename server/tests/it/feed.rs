@@ -121,7 +121,8 @@ async fn a_damaged_event_on_the_bus_is_asked_for_again_and_said_in_the_status() 
 async fn whoever_checks_tokens_is_told_of_ended_sessions_now_and_after_a_restart() {
     let place = Place::new();
     // What is long past has no token left: only the second and the third are told again.
-    let mut history = History { recorded_at: now() - 20 * 3_600_000_000, ..History::default() };
+    let mut history = History::default();
+    history.recorded_at = now() - 20 * 3_600_000_000;
     history.end_session(1);
     history.open(1, user(1), "CZK", 0);
     history.recorded_at = now() - 5 * 3_600_000_000;

@@ -116,6 +116,15 @@ async fn what_is_not_theirs_and_what_is_not_there_look_the_same_to_a_customer() 
 }
 
 #[tokio::test]
+async fn someone_without_a_role_may_send_nothing() {
+    let front = Front::new().await;
+    let mine = front.side.open_account(user(1), "CZK", 100).await;
+    for command in everything_on(mine).into_iter().chain([open().into()]) {
+        assert_eq!(front.send(&viewer(1, &[]), command).await, Err(AppError::NotFound));
+    }
+}
+
+#[tokio::test]
 async fn a_customer_does_with_their_own_what_customers_may() {
     let front = Front::new().await;
     let me = customer(1);

@@ -9,7 +9,7 @@ use app::{
         session::{EndReason, SessionEvent},
     },
     ports::{Role, SessionPort as _, SignedIn, TokenCheck as _},
-    wire::{Event, StreamKind},
+    wire::{Actor, Event, Metadata, StreamKind},
 };
 use server::{
     bus::{LogSource as _, PersonChange},
@@ -127,9 +127,9 @@ async fn every_failure_to_sign_in_looks_the_same() {
     let house = House::new().await;
     house.add("eva@example.org", &[Role::Customer]).await;
     let disabled = house.add("jan@example.org", &[Role::Customer]).await;
-    house.people.disable(disabled).await.unwrap();
+    house.people.disable(disabled, Actor::Operator).await.unwrap();
     let forgotten = house.add("ota@example.org", &[Role::Customer]).await;
-    house.people.forget(forgotten).await.unwrap();
+    house.people.forget(forgotten, Actor::Operator).await.unwrap();
     for (email, password) in [
         ("eva@example.org", "wrong horse"),
         ("eva@example.org", ""),
@@ -209,6 +209,8 @@ async fn a_changed_password_ends_all_sessions_and_starts_a_new_one() {
     assert!(house.is_good(&new.token));
     let (user_id, reason) = (session.viewer.user_id, EndReason::PasswordChanged);
     assert_eq!(house.session_events().await, [SessionEvent::UserSessionsEnded { user_id, reason }]);
+    let said: Metadata = serde_json::from_slice(&house.side.log().await[0].metadata).unwrap();
+    assert_eq!(said.actor, Actor::User(user_id));
 
     assert_eq!(house.sign_in("eva@example.org", PASSWORD).await.unwrap_err(), AppError::WrongCredentials);
     let again = house.sign_in("eva@example.org", "battery staple").await.unwrap();
@@ -246,9 +248,9 @@ async fn changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions() {
         let user_id = house.add(email, &[Role::Customer]).await;
         let session = house.sign_in(email, PASSWORD).await.unwrap();
         match email.as_bytes()[0] {
-            b'a' => house.people.set_roles(user_id, &[Role::Admin]).await.unwrap(),
-            b'b' => house.people.disable(user_id).await.unwrap(),
-            _ => house.people.forget(user_id).await.unwrap(),
+            b'a' => house.people.set_roles(user_id, &[Role::Admin], Actor::Operator).await.unwrap(),
+            b'b' => house.people.disable(user_id, Actor::Operator).await.unwrap(),
+            _ => house.people.forget(user_id, Actor::Operator).await.unwrap(),
         }
         house.until_ended(&session).await;
         assert!(!house.is_good(&session.token), "{email}");
@@ -266,7 +268,7 @@ async fn an_end_that_the_log_was_not_told_before_a_crash_is_told_after_it() {
     let house = House::new().await;
     let session = house.eva().await;
     let password = Passwords::new().unwrap().hash("battery staple").await.unwrap();
-    house.people.set_password(session.viewer.user_id, &password).await.unwrap();
+    house.people.set_password(session.viewer.user_id, &password, Actor::Operator).await.unwrap();
     assert!(house.session_events().await.is_empty(), "it died before it told");
 
     let house = House::on(house.side.reopen().await).await;
@@ -344,6 +346,20 @@ async fn an_email_belongs_to_one_person_whatever_its_case() {
 }
 
 #[tokio::test]
+async fn a_change_by_another_process_is_noticed() {
+    let house = House::new().await;
+    let session = house.eva().await;
+    let mut changes = house.people.changes();
+    changes.mark_unchanged();
+    let beside = SqlitePoolOptions::new().connect_with(connect_options(&house.side.database())).await.unwrap();
+    People::new(beside).disable(session.viewer.user_id, Actor::Operator).await.unwrap();
+    assert!(!changes.has_changed().unwrap());
+    house.until_ended(&session).await;
+    assert!(changes.has_changed().unwrap());
+    assert!(!house.is_good(&session.token));
+}
+
+#[tokio::test]
 async fn the_bus_hears_of_everyone_and_of_those_who_were_forgotten() {
     let house = House::new().await;
     let mut changes = house.people.changes();
@@ -351,13 +367,13 @@ async fn the_bus_hears_of_everyone_and_of_those_who_were_forgotten() {
     let jan = house.add("jan@example.org", &[Role::Admin]).await;
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
-    house.people.forget(eva).await.unwrap();
+    house.people.forget(eva, Actor::Operator).await.unwrap();
     assert!(changes.has_changed().unwrap());
     let log = WriteLog::new(house.side.store.clone(), house.people.clone());
     let published = log.people().await.unwrap();
     assert_eq!(published.len(), 2);
     assert!(published.contains(&PersonChange::Forgotten(eva)));
     assert!(published.iter().any(|change| matches!(change, PersonChange::Known(person) if person.id == jan)));
-    assert!(matches!(house.people.forget(eva).await, Err(PeopleError::Unknown)));
+    assert!(matches!(house.people.forget(eva, Actor::Operator).await, Err(PeopleError::Unknown)));
     house.add("eva@example.org", &[Role::Customer]).await;
 }

@@ -1,8 +1,12 @@
 //! Integration tests of the server, in one binary so that it links once; a module for each topic.
 #![allow(clippy::unwrap_used)]
 
+mod api;
+mod cli;
+mod dying_store;
 mod feed;
 mod handler;
+mod helpers;
 mod history;
 mod identity;
 mod pages;
@@ -10,6 +14,7 @@ mod process_manager;
 mod projections;
 mod queries;
 mod rebuild;
+mod security;
 mod store_contract;
 mod verify;
 mod write_side;

@@ -154,7 +154,10 @@ impl Book {
         let Event::Account(event) = &decoded.event else { return };
         let id = app::domain::AccountId(decoded.envelope.stream.id);
         let state = evolve(states.remove(&id).unwrap_or_default(), event);
-        let (in_transit, deposits, withdrawals) = self.0.entry(state.currency.unwrap()).or_default();
+        // An account that was never opened can have declined a transfer.
+        let mut nothing = (0, 0, 0);
+        let sums = state.currency.map(|currency| self.0.entry(currency).or_default());
+        let (in_transit, deposits, withdrawals) = sums.unwrap_or(&mut nothing);
         match *event {
             AccountEvent::MoneyDeposited { amount, .. } => *deposits += amount,
             AccountEvent::MoneyWithdrawn { amount, .. } => *withdrawals += amount,

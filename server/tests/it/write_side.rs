@@ -227,11 +227,11 @@ pub fn assert_conserved(log: &[Envelope]) {
         match event {
             AccountEvent::MoneyDeposited { amount, .. }
             | AccountEvent::EntryReversed { direction: Direction::Out, amount, .. } => {
-                book.paid_in += i128::from(amount)
+                book.paid_in += i128::from(amount);
             }
             AccountEvent::MoneyWithdrawn { amount, .. }
             | AccountEvent::EntryReversed { direction: Direction::In, amount, .. } => {
-                book.paid_in -= i128::from(amount)
+                book.paid_in -= i128::from(amount);
             }
             AccountEvent::HoldCaptured { amount, .. } => book.in_transit += i128::from(amount),
             AccountEvent::TransferCredited { amount, .. } => book.in_transit -= i128::from(amount),

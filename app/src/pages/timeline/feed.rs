@@ -6,7 +6,7 @@ use crate::{
     api::AppError,
     components::short_id,
     domain::CommandId,
-    islands::{EventRows, Names, OfflineNote},
+    islands::{EventRows, Filter, Names, OfflineNote},
     ports::EventsFilter,
     wire::{Position, StreamId},
 };
@@ -99,13 +99,12 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let rows = if events.is_empty() {
         empty(&wanted, turned).into_any()
     } else {
-        let (stream, event_type, text) = (wanted.stream, wanted.kind.clone(), wanted.text.clone());
-        // What follows from one command has ended; its page is not added to.
+        let narrowed = Filter { stream: wanted.stream, event_type: wanted.kind.clone(), text: wanted.text.clone() };
         let live = wanted.all() && !turned;
-        view! { <EventRows events position locale now live nostrip:stream=stream nostrip:event_type=event_type nostrip:text=text /> }.into_any()
+        EventRows::new(events, narrowed, live, now, locale).into_page(position)
     };
     let body = view! {
-        <OfflineNote />
+        {OfflineNote::default().into_page(position)}
         <div class="head">
             <div class="head-text">
                 <h1>"Timeline"</h1>

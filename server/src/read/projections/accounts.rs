@@ -79,6 +79,10 @@ impl Projection for Accounts {
                 }
             }
             let Some(row) = rows.get_mut(&id) else {
+                // An account that was never opened can still have declined a transfer.
+                if let AccountEvent::HoldDeclined { .. } | AccountEvent::TransferDeclined { .. } = event {
+                    continue;
+                }
                 return Err(ApplyError::event(decoded, format!("account {id} was never opened")));
             };
             row.state = evolve(std::mem::take(&mut row.state), event);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use app::{
-    domain::{AccountId, Currency, UserId, account::AccountEvent, transfer::TransferEvent},
+    domain::{Currency, UserId, account::AccountEvent, transfer::TransferEvent},
     wire::{Envelope, Event, EventView, Metadata, Position, StreamId, StreamKind},
 };
 use async_trait::async_trait;
@@ -165,11 +165,12 @@ async fn load_subjects(
     let needed: BTreeSet<StreamId> = events
         .iter()
         .flat_map(|decoded| {
-            let other: Option<AccountId> = match &decoded.event {
-                Event::Transfer(TransferEvent::TransferRequested { from, .. }) => Some(*from),
+            let other: Option<StreamId> = match &decoded.event {
+                Event::Transfer(TransferEvent::TransferRequested { from, .. }) => Some((*from).into()),
+                Event::Account(AccountEvent::TransferExpected { transfer_id, .. }) => Some((*transfer_id).into()),
                 Event::Account(_) | Event::Transfer(_) | Event::Session(_) | Event::Projection(_) => None,
             };
-            [Some(decoded.envelope.stream), other.map(StreamId::from)]
+            [Some(decoded.envelope.stream), other]
         })
         .flatten()
         .collect();

@@ -6,6 +6,7 @@
 
 mod account_page;
 mod accounts;
+mod changed;
 mod events;
 mod paging;
 mod statement;
@@ -28,6 +29,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{ReadSide, columns::json_array};
 
+pub use changed::{LiveRows, projections};
 pub use events::shown_to;
 
 const ACCOUNTS: &str = "accounts";

@@ -15,7 +15,7 @@ use super::{
     paging::{self, fetch},
 };
 
-const COLUMNS: &str = "s.account_id, s.event_id, s.kind, s.amount, s.balance, s.effective_on, s.recorded_at,
+pub(super) const COLUMNS: &str = "s.account_id, s.event_id, s.kind, s.amount, s.balance, s.effective_on, s.recorded_at,
     s.description, s.transfer_id, s.counterparty, s.reverses, s.reversed_by, s.version, s.entry_position, s.position";
 
 /// Where a page of a statement ended.

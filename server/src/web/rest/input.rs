@@ -64,13 +64,25 @@ fn is_too_long(error: &axum::Error) -> bool {
 impl JsonBody {
     /// The command `name`; `None` if people have no such command.
     pub fn command(&self, name: &str) -> Option<Result<Command, AppError>> {
+        if let Err(error) = self.is_object() {
+            return Some(Err(error));
+        }
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let mut track = serde_path_to_error::Track::new();
         let read = Command::read(name, serde_path_to_error::Deserializer::new(&mut json, &mut track))?;
         Some(read.and_then(|command| json.end().map(|()| command)).map_err(|error| invalid(&track.path(), &error)))
     }
 
+    /// Serde would take an array for a struct, field after field.
+    fn is_object(&self) -> Result<(), AppError> {
+        match self.0.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => Ok(()),
+            Some(_) | None => Err(AppError::invalid("body", "not a JSON object")),
+        }
+    }
+
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, AppError> {
+        self.is_object()?;
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let mut track = serde_path_to_error::Track::new();
         let read = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));

@@ -83,10 +83,9 @@ impl Ends {
 
     async fn try_tell_due(&self) -> Result<(), AppError> {
         for due in self.people.ends_due().await.map_err(people_failed)? {
-            let EndDue { command_id, user_id, reason } = due;
+            let EndDue { command_id, user_id, reason, actor } = due;
             let event = SessionEvent::UserSessionsEnded { user_id, reason };
-            // Who caused it is not kept with what is due; the reason says what was done.
-            self.record(command_id, Actor::Operator, user_id.into(), event).await?;
+            self.record(command_id, actor, user_id.into(), event).await?;
             self.people.end_told(&due).await.map_err(people_failed)?;
         }
         Ok(())

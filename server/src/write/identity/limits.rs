@@ -43,7 +43,7 @@ impl<K: Hash + Eq, C: Clock + Clone> Limit<K, C> {
         // A panic elsewhere cannot leave a half-made entry: the counts are still good.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let limiter = seen.get_or_insert(key, || RateLimiter::direct_with_clock(self.quota, self.clock.clone()));
-        limiter.check().map(|_| ()).map_err(|until| {
+        limiter.check().map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
             u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
         })
@@ -91,6 +91,7 @@ fn network(client: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::time::Duration;
 

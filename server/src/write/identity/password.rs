@@ -100,6 +100,7 @@ fn hash(password: &[u8]) -> Result<HashedPassword, PasswordError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

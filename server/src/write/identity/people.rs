@@ -2,11 +2,12 @@
 //!
 //! Guarantees: e-mails are unique whatever their case; a change that ends a person's sessions is written together with
 //! the end that the log still has to be told (`session_ends_due`), so that no crash can lose it; every change counts
-//! up [`People::changes`], so that the bus says it again.
+//! up [`People::changes`], so that the bus says it again; that of another process does when it is noticed.
 
 use app::{
     domain::{CommandId, UserId, session::EndReason},
     ports::Role,
+    wire::Actor,
 };
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use tokio::sync::watch;
@@ -60,6 +61,7 @@ pub(super) struct EndDue {
     pub(super) command_id: CommandId,
     pub(super) user_id: UserId,
     pub(super) reason: EndReason,
+    pub(super) actor: Actor,
 }
 
 pub struct People {
@@ -96,7 +98,7 @@ impl People {
                 Some(refused) if refused.is_unique_violation() => PeopleError::EmailTaken,
                 _ => PeopleError::Store(error),
             })?;
-        self.changed();
+        self.changed().await;
         Ok(id)
     }
 
@@ -142,45 +144,46 @@ impl People {
         Ok(known.chain(forgotten).collect())
     }
 
-    /// Sets a new password and ends all sessions.
-    pub async fn set_password(&self, id: UserId, password: &HashedPassword) -> Result<(), PeopleError> {
+    /// Sets a new password and ends all sessions. `by`: who did it, as the log will say.
+    pub async fn set_password(&self, id: UserId, password: &HashedPassword, by: Actor) -> Result<(), PeopleError> {
         let change = sqlx::query("UPDATE people SET password_hash = ? WHERE id = ? AND email IS NOT NULL")
             .bind(password.0.clone())
             .bind(id.to_string());
-        self.change_and_end(id, EndReason::PasswordChanged, change).await
+        self.change_and_end(id, EndReason::PasswordChanged, by, change).await
     }
 
     /// Sets what someone may do and ends all sessions.
-    pub async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<(), PeopleError> {
+    pub async fn set_roles(&self, id: UserId, roles: &[Role], by: Actor) -> Result<(), PeopleError> {
         let change = sqlx::query("UPDATE people SET roles = ? WHERE id = ? AND email IS NOT NULL")
             .bind(to_json(roles)?)
             .bind(id.to_string());
-        self.change_and_end(id, EndReason::RolesChanged, change).await
+        self.change_and_end(id, EndReason::RolesChanged, by, change).await
     }
 
     /// Keeps someone from signing in, and ends all sessions.
-    pub async fn disable(&self, id: UserId) -> Result<(), PeopleError> {
+    pub async fn disable(&self, id: UserId, by: Actor) -> Result<(), PeopleError> {
         let change =
             sqlx::query("UPDATE people SET disabled = 1 WHERE id = ? AND email IS NOT NULL").bind(id.to_string());
-        self.change_and_end(id, EndReason::UserDisabled, change).await
+        self.change_and_end(id, EndReason::UserDisabled, by, change).await
     }
 
     /// Deletes name, e-mail and password for good; the id stays, as events know it. Ends all sessions.
     ///
     /// The database zeroes what it frees; its write-ahead log holds old pages until it is checkpointed and reused.
-    pub async fn forget(&self, id: UserId) -> Result<(), PeopleError> {
+    pub async fn forget(&self, id: UserId, by: Actor) -> Result<(), PeopleError> {
         let change = sqlx::query(
             "UPDATE people SET email = NULL, name = NULL, password_hash = NULL, roles = '[]', disabled = 1
              WHERE id = ? AND email IS NOT NULL",
         )
         .bind(id.to_string());
-        self.change_and_end(id, EndReason::UserDisabled, change).await
+        self.change_and_end(id, EndReason::UserDisabled, by, change).await
     }
 
     async fn change_and_end(
         &self,
         user: UserId,
         reason: EndReason,
+        by: Actor,
         change: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<(), PeopleError> {
         let mut connection = self.pool.acquire().await?;
@@ -189,9 +192,9 @@ impl People {
         if change.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Err(PeopleError::Unknown);
         }
-        end_due(&mut transaction, user, reason).await?;
+        end_due(&mut transaction, user, reason, by).await?;
         transaction.commit().await?;
-        self.changed();
+        self.changed().await;
         Ok(())
     }
 
@@ -206,6 +209,7 @@ impl People {
                     command_id: CommandId(uuid(row, "command_id")?),
                     user_id: UserId(uuid(row, "user_id")?),
                     reason: from_json(row, "reason")?,
+                    actor: actor(row)?,
                 })
             })
             .collect()
@@ -220,16 +224,33 @@ impl People {
         Ok(())
     }
 
-    fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
+    /// Looks whether anyone changed anything, in this process or in another.
+    pub(super) async fn notice(&self) -> Result<(), PeopleError> {
+        let count: i64 = sqlx::query_scalar("SELECT count FROM people_changes").fetch_one(&self.pool).await?;
+        let count = u64::try_from(count).unwrap_or_default();
+        self.changes.send_if_modified(|known| std::mem::replace(known, count) != count);
+        Ok(())
+    }
+
+    /// After a change of our own: it is stored, so it has not failed if it is only noticed later.
+    async fn changed(&self) {
+        if let Err(error) = self.notice().await {
+            tracing::warn!(%error, "a change to people is published later");
+        }
     }
 }
 
-async fn end_due(connection: &mut SqliteConnection, user: UserId, reason: EndReason) -> Result<(), PeopleError> {
-    sqlx::query("INSERT INTO session_ends_due (command_id, user_id, reason) VALUES (?, ?, ?)")
+async fn end_due(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    reason: EndReason,
+    by: Actor,
+) -> Result<(), PeopleError> {
+    sqlx::query("INSERT INTO session_ends_due (command_id, user_id, reason, actor) VALUES (?, ?, ?, ?)")
         .bind(random_id(0)?.to_string())
         .bind(user.to_string())
         .bind(to_json(&reason)?)
+        .bind(by.to_string())
         .execute(connection)
         .await?;
     Ok(())
@@ -277,6 +298,10 @@ fn person(row: &SqliteRow) -> Result<PersonRow, PeopleError> {
 fn uuid(row: &SqliteRow, column: &str) -> Result<uuid::Uuid, PeopleError> {
     let text: String = row.try_get(column)?;
     uuid::Uuid::try_parse(&text).map_err(|error| PeopleError::Corrupt(format!("{column} {text:?}: {error}")))
+}
+
+fn actor(row: &SqliteRow) -> Result<Actor, PeopleError> {
+    row.try_get::<String, _>("actor")?.parse().map_err(|error| PeopleError::Corrupt(format!("actor: {error}")))
 }
 
 fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, PeopleError> {

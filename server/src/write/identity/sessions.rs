@@ -9,7 +9,7 @@ use app::{
     api::AppError,
     domain::{SessionId, UserId},
     ports::{SessionPort, SignedIn, Viewer},
-    wire::Receipt,
+    wire::{Actor, Receipt},
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub const SESSION_AGE: i64 = 12 * 60 * 60 * 1_000_000;
 
 /// An e-mail is cut to this before it is looked at: longer ones do not exist.
 const EMAIL_MAX: usize = 254;
-/// How often ends that another process wrote are looked for.
+/// How often changes by another process are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What [`Sessions`] works with.
@@ -71,14 +71,16 @@ impl Sessions {
     }
 
     /// Tells the log of ends that are due: those that a crash left behind, then those that `People` writes, here or by
-    /// `daybook user`. Returns when cancelled.
+    /// `daybook user` beside this process, whose changes it notices. Returns when cancelled.
     pub async fn run(&self, cancel: CancellationToken) {
         let mut changes = self.people.changes();
         let work = async {
             loop {
+                if let Err(error) = self.people.notice().await {
+                    tracing::warn!(%error, "changes to people are noticed later");
+                }
                 changes.borrow_and_update();
                 self.ends.tell_due().await;
-                // Another process cannot count up our changes; its ends are found by looking.
                 let changed = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
                 if let Ok(Err(_)) = changed {
                     return;
@@ -144,7 +146,7 @@ impl SessionPort for Sessions {
             return Err(AppError::invalid("new", "this is your password already"));
         }
         let hashed = self.passwords.hash(new).await.map_err(password_failed)?;
-        self.people.set_password(viewer.user_id, &hashed).await.map_err(people_failed)?;
+        self.people.set_password(viewer.user_id, &hashed, Actor::User(viewer.user_id)).await.map_err(people_failed)?;
         self.ends.tell_due().await;
         self.begin(viewer.user_id, &hashed).await
     }

@@ -18,6 +18,7 @@ use app::{
     wire::{Envelope, Receipt, StreamId},
 };
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -307,9 +308,10 @@ impl Loop {
             return;
         }
         self.committing = true;
-        let store = self.store.clone();
-        self.tasks.spawn(async move {
-            let result = store.append(committed.position, &batch.events, &head).await;
+        let (store, runtime) = (self.store.clone(), Handle::current());
+        // On a thread of its own: each step of the append would wait behind everyone else's tasks otherwise.
+        self.tasks.spawn_blocking(move || {
+            let result = runtime.block_on(store.append(committed.position, &batch.events, &head));
             Done::Appended { batch, head, result }
         });
     }

@@ -170,7 +170,13 @@ fn event(version: u64) -> EventView {
         effective_on: Date::new(2026, 11, 22).expect("a day"),
         description: Some("salary </script>".to_owned()),
     });
-    let (event_type, schema, payload) = encode(&deposited);
+    let opened = Event::Account(AccountEvent::AccountOpened {
+        owner: UserId(uuid(90)),
+        name: "Everyday account".to_owned(),
+        currency: czk(),
+        overdraft_limit: 0,
+    });
+    let (event_type, schema, payload) = encode(if version == 1 { &opened } else { &deposited });
     EventView {
         position: Position(1006 + version),
         event_id: event_id(version),
@@ -290,14 +296,19 @@ impl QueryPort for Fake {
     }
 
     async fn events(&self, _: &Viewer, filter: EventsFilter, _: Freshness) -> Result<Seen<Page<EventView>>, AppError> {
-        let newest = filter.up_to.map_or(40, |version| version.0.min(40));
         let wanted = |event: &EventView| {
             filter.stream.is_none_or(|stream| stream == event.stream)
                 && filter.event.is_none_or(|id| id == event.event_id)
                 && filter.event_type.as_ref().is_none_or(|kind| *kind == event.event_type)
         };
-        let items = (35..=newest).rev().map(event).filter(wanted).take(filter.limit as usize).collect();
-        self.seen(Page { items, next: Some("1041".to_owned()) }, no_page())
+        let after = |event: &EventView| filter.after.is_none_or(|after| event.position > after);
+        let (items, next): (Vec<_>, _) = if filter.ascending {
+            ((1..=40).map(event).filter(|event| wanted(event) && after(event)).collect(), None)
+        } else {
+            let items = (1..=40).rev().map(event).filter(wanted).take(filter.limit.min(6) as usize);
+            (items.collect(), Some("1041".to_owned()))
+        };
+        self.seen(Page { items, next }, no_page())
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {

@@ -1,0 +1,205 @@
+//! `daybook import`: bank transactions from CSV, or a whole log from NDJSON. Directly with the server stopped, or
+//! through the HTTP API of a running one.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use app::domain::{Currency, Date, UserId, parse_amount};
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+
+use super::{node::Node, verify::progress_bar};
+use crate::{
+    config::DataDir,
+    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, log_file},
+    write::{
+        identity::People,
+        store::{EventStore as _, SqliteStore},
+        writer::{Clock as _, SystemClock, WriterSettings},
+    },
+};
+
+/// Bad rows that are printed.
+const BAD_SHOWN: usize = 20;
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// CSV with the columns transaction_id,account,date,type,amount,balance,description, or a log from `daybook export`
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What the file is; by its ending if absent
+    #[arg(long, env = "DAYBOOK_IMPORT_FORMAT", value_name = "FORMAT")]
+    pub format: Option<ImportFormat>,
+    /// Whose the accounts are: an e-mail, or the id of a person; nobody's (only admins see them) if absent, with
+    /// --server those of whoever the token is for
+    #[arg(long, env = "DAYBOOK_IMPORT_OWNER", value_name = "EMAIL")]
+    pub owner: Option<String>,
+    /// ISO 4217
+    #[arg(long, env = "DAYBOOK_IMPORT_CURRENCY", default_value = "CZK", value_name = "CODE")]
+    pub currency: Currency,
+    /// Overdraft limit of the accounts, such as 20000 or 19999.50; none if absent
+    #[arg(long, env = "DAYBOOK_IMPORT_OVERDRAFT_LIMIT", value_name = "AMOUNT")]
+    pub overdraft_limit: Option<String>,
+    /// Whether the balance column has to agree with the statement, row by row
+    #[arg(long, env = "DAYBOOK_IMPORT_BALANCE_CHECK", default_value = "rows", value_name = "HOW")]
+    pub balance_check: BalanceCheck,
+    /// Import the good rows of a file that has bad ones
+    #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS")]
+    pub skip_bad_rows: bool,
+    /// A running server to import through, such as http://127.0.0.1:3000
+    #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]
+    pub server: Option<String>,
+    /// A session token for that server (`daybook token create`)
+    #[arg(long, env = "DAYBOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    Csv,
+    Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BalanceCheck {
+    /// Each row's balance, as the file has it
+    Rows,
+    None,
+}
+
+/// Imports the file. Fails unless everything is in and agrees.
+pub async fn run(data: &DataDir, args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let ndjson = args.file.extension().is_some_and(|ending| ending == "ndjson" || ending == "jsonl");
+    match (args.format, &args.server) {
+        (Some(ImportFormat::Ndjson), None) => log(data, &args).await,
+        (None, None) if ndjson => log(data, &args).await,
+        (Some(ImportFormat::Ndjson), Some(_)) => bail!("a log is imported with the server stopped, without --server"),
+        (None, Some(_)) if ndjson => bail!("a log is imported with the server stopped, without --server"),
+        (Some(ImportFormat::Csv) | None, _) => transactions(data, &args).await,
+    }
+}
+
+async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let check = Check {
+        currency: args.currency,
+        today: Date::of_micros(SystemClock.now_micros()),
+        balances: args.balance_check == BalanceCheck::Rows,
+    };
+    let overdraft_limit = match &args.overdraft_limit {
+        None => None,
+        Some(text) => Some(parse_amount(text, args.currency).with_context(|| format!("--overdraft-limit {text:?}"))?),
+    };
+
+    let file = &args.file;
+    let checked = tokio::task::spawn_blocking({
+        let (file, bar) = (file.clone(), ProgressBar::new_spinner());
+        move || {
+            let checked =
+                import::check(&file, check, BAD_SHOWN, |rows| bar.set_message(format!("{rows} rows checked")));
+            bar.finish_and_clear();
+            checked
+        }
+    });
+    let checked = checked.await?.with_context(|| format!("reading {}", file.display()))?;
+    report_bad(&checked);
+    if checked.bad > 0 && !args.skip_bad_rows {
+        bail!("nothing was imported: {} bad rows (--skip-bad-rows leaves them out)", checked.bad);
+    }
+
+    let bar = progress_bar("rows");
+    bar.set_length(checked.rows);
+    let plan = |owner| Plan { owner, currency: args.currency, overdraft_limit };
+    let outcome = if let (Some(server), Some(token)) = (&args.server, &args.token) {
+        let owner = args.owner.as_deref().map(|owner| {
+            UserId::parse(owner).context("through a server, --owner is the id of a person (`daybook user list`)")
+        });
+        let ledger: Arc<dyn Ledger> = Arc::new(Http::new(server, token)?);
+        import::import(ledger, file, check, plan(owner.transpose()?), |rows| bar.inc(rows)).await
+    } else {
+        let Some(_lock) = data.lock().context("locking the data folder")? else {
+            bail!("a server uses {data}: import through it (--server URL --token TOKEN), or stop it");
+        };
+        let owner = match &args.owner {
+            Some(owner) => person(data, owner).await?,
+            None => Plan::nobody(),
+        };
+        let node = Node::start(data, WriterSettings::default()).await?;
+        let queries = node.ports.queries.clone().context("the views do not run")?;
+        let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler: node.handler.clone(), queries });
+        let outcome = import::import(ledger, file, check, plan(Some(owner)), |rows| bar.inc(rows)).await;
+        node.stop().await?;
+        outcome
+    };
+    bar.finish_and_clear();
+    let outcome = outcome.context("the import can be run again: it goes on where it stopped")?;
+    print!("{}", summary(&outcome, check.balances));
+    Ok(if outcome.all_agree() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn person(data: &DataDir, owner: &str) -> anyhow::Result<UserId> {
+    if let Ok(id) = UserId::parse(owner) {
+        return Ok(id);
+    }
+    SqliteStore::open(&data.write_db()).await?.close().await?;
+    let pool = super::node::people_pool(data).await?;
+    let person = super::user::find(&People::new(pool.clone()), owner).await;
+    pool.close().await;
+    Ok(person?.person.id)
+}
+
+fn report_bad(checked: &Checked) {
+    checked.first_bad.iter().for_each(|row: &BadRow| eprintln!("{row}"));
+    let more = checked.bad - checked.first_bad.len() as u64;
+    if more > 0 {
+        eprintln!("… and {more} more bad rows");
+    }
+}
+
+fn summary(outcome: &Outcome, balances: bool) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a String does not fail.
+        writeln!(text, "{name:<24}{value}").unwrap_or_default();
+    };
+    line("rows", outcome.rows.to_string());
+    if outcome.bad > 0 {
+        line("bad rows left out", outcome.bad.to_string());
+    }
+    line("accounts", outcome.accounts.to_string());
+    line("events", outcome.events.to_string());
+    line("already there", outcome.repeated.to_string());
+    line("refused", outcome.refused.count.to_string());
+    if balances {
+        line("balances compared", outcome.checked.to_string());
+        line("disagreements", outcome.disagreements.count.to_string());
+    }
+    let seconds = outcome.elapsed.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
+    let rate = outcome.rows as f64 / seconds.max(0.001);
+    line("rows a second", format!("{rate:.0} ({seconds:.1} s)"));
+    for sample in [&outcome.refused, &outcome.disagreements] {
+        sample.first.iter().for_each(|what| writeln!(text, "{what}").unwrap_or_default());
+        let more = sample.count - sample.first.len() as u64;
+        if more > 0 {
+            writeln!(text, "… and {more} more").unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// A whole log, into an empty ledger.
+async fn log(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let Some(_lock) = data.lock().context("locking the data folder")? else {
+        bail!("a server uses {data}: a log is imported with the server stopped");
+    };
+    let store = SqliteStore::open(&data.write_db()).await?;
+    let bar = ProgressBar::new_spinner();
+    let read = log_file::read_ndjson(&store, &args.file, |events| bar.set_message(format!("{events} events"))).await;
+    bar.finish_and_clear();
+    let head = store.head().await?;
+    store.close().await?;
+    let read = read.with_context(|| format!("importing {}", args.file.display()))?;
+    println!("{} events imported; the log is at position {}, hash {}", read.events, head.position, head.hash);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,290 @@
+//! Sends the rows of a file: those of one account one after the other, those of many accounts at the same time, so that
+//! they share commits. Memory is bounded whatever the file is like, but for one small entry for each account.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use app::{
+    domain::{AccountId, CommandId},
+    wire::{Command, Receipt},
+};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::sync::mpsc;
+
+use super::{
+    Check, Ledger, Plan, Row, Rows, SendError, StatementError,
+    balances::{self, Expected},
+};
+
+/// Commands under way at the same time.
+const IN_FLIGHT: usize = 512;
+/// Rows read ahead, so that there are always enough accounts to go on with.
+const AHEAD: usize = 32 * 1024;
+/// Rows stored that may wait for their balance to be looked up.
+const UNCHECKED: usize = 32 * 1024;
+/// How long one command is tried again while the ledger is too busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A count, and the first few of what was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    pub count: u64,
+    pub first: Vec<String>,
+}
+
+impl Sample {
+    /// How many are kept.
+    const KEPT: usize = 10;
+
+    pub(super) fn add(&mut self, what: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(what());
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(Self::KEPT);
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Good rows in the file.
+    pub rows: u64,
+    /// Bad rows, left out.
+    pub bad: u64,
+    pub accounts: u64,
+    /// Written now.
+    pub events: u64,
+    /// Rows that had been imported before.
+    pub repeated: u64,
+    pub refused: Sample,
+    /// Rows whose balance was compared.
+    pub checked: u64,
+    pub disagreements: Sample,
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// Everything is in, and the balances that were compared agree.
+    pub fn all_agree(&self) -> bool {
+        self.refused.count == 0 && self.disagreements.count == 0
+    }
+}
+
+/// Why an import ended early; it can be run again.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the file cannot be read")]
+    File(#[from] io::Error),
+    #[error("{0}")]
+    Row(super::BadRow),
+    #[error("the ledger takes no more: {0}")]
+    Stopped(String),
+    #[error("the balances cannot be compared: {0}")]
+    Balances(#[from] StatementError),
+}
+
+/// One account's rows on their way.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Row>,
+    busy: bool,
+    opened: Opened,
+}
+
+#[derive(Default)]
+enum Opened {
+    #[default]
+    NotYet,
+    Yes,
+    /// Nor will any of its rows be.
+    Refused(String),
+}
+
+/// What became of one row.
+struct Done {
+    row: Row,
+    account: AccountId,
+    opening: Option<Result<Receipt, SendError>>,
+    stored: Option<Result<Receipt, SendError>>,
+}
+
+/// Imports the file; `done` is told of the rows that are through, one by one. Bad rows are left out.
+pub async fn import(
+    ledger: Arc<dyn Ledger>,
+    path: &Path,
+    check: Check,
+    plan: Plan,
+    done: impl Fn(u64),
+) -> Result<Outcome, ImportError> {
+    let begun = Instant::now();
+    let rows = Rows::open(path, check)?.map_err(ImportError::Row)?;
+    let (to_compare, incoming) = mpsc::channel(UNCHECKED);
+    let comparing = tokio::spawn(balances::compare(ledger.clone(), check.currency, incoming));
+    let mut import = Import { ledger, plan, rows, to_compare, lanes: HashMap::new(), outcome: Outcome::default() };
+    let sent = import.run(done).await;
+    let Import { to_compare, lanes, mut outcome, .. } = import;
+    drop(to_compare);
+    // A panic in there is a bug, and reads as one.
+    let compared = comparing.await.map_err(|error| StatementError(error.to_string()))??;
+    sent?;
+    outcome.accounts = lanes.len() as u64;
+    outcome.checked = compared.checked;
+    outcome.disagreements = compared.disagreements;
+    outcome.elapsed = begun.elapsed();
+    Ok(outcome)
+}
+
+struct Import {
+    ledger: Arc<dyn Ledger>,
+    plan: Plan,
+    rows: Rows,
+    to_compare: mpsc::Sender<Expected>,
+    lanes: HashMap<AccountId, Lane>,
+    outcome: Outcome,
+}
+
+impl Import {
+    async fn run(&mut self, done: impl Fn(u64)) -> Result<(), ImportError> {
+        let mut under_way = FuturesUnordered::new();
+        let mut ready: VecDeque<AccountId> = VecDeque::new();
+        let (mut waiting, mut at_end) = (0, false);
+        loop {
+            while waiting < AHEAD && !at_end {
+                match self.rows.next()? {
+                    None => at_end = true,
+                    Some(Err(_)) => self.outcome.bad += 1,
+                    Some(Ok(row)) => {
+                        self.outcome.rows += 1;
+                        let account = Plan::account_id(&row.account);
+                        let lane = self.lanes.entry(account).or_default();
+                        if !lane.busy && lane.waiting.is_empty() {
+                            ready.push_back(account);
+                        }
+                        lane.waiting.push_back(row);
+                        waiting += 1;
+                    }
+                }
+            }
+            while under_way.len() < IN_FLIGHT
+                && let Some(account) = ready.pop_front()
+            {
+                let lane = self.lanes.entry(account).or_default();
+                let Some(row) = lane.waiting.pop_front() else { continue };
+                lane.busy = true;
+                waiting -= 1;
+                under_way.push(store(self.ledger.clone(), self.plan, account, row, &lane.opened));
+            }
+            let Some(stored) = under_way.next().await else { return Ok(()) };
+            let account = stored.account;
+            self.take(stored).await?;
+            done(1);
+            let lane = self.lanes.entry(account).or_default();
+            lane.busy = false;
+            if !lane.waiting.is_empty() {
+                ready.push_back(account);
+            }
+        }
+    }
+
+    /// Counts what became of a row.
+    async fn take(&mut self, done: Done) -> Result<(), ImportError> {
+        let Done { row, account, opening, stored } = done;
+        let lane = self.lanes.entry(account).or_default();
+        match opening {
+            None => {}
+            Some(Ok(receipt)) => {
+                lane.opened = Opened::Yes;
+                if !receipt.repeated {
+                    self.outcome.events += receipt.events.len() as u64;
+                }
+            }
+            Some(Err(SendError::Stop(what))) => return Err(ImportError::Stopped(what)),
+            Some(Err(error)) => lane.opened = Opened::Refused(said(error)),
+        }
+        let refused = |what: &str| {
+            format!("line {} (transaction {}, account {}): {what}", row.line, row.transaction_id, row.account)
+        };
+        match (stored, &lane.opened) {
+            (None, Opened::Refused(why)) => {
+                self.outcome.refused.add(|| refused(&format!("its account was not opened: {why}")));
+            }
+            (None, Opened::NotYet | Opened::Yes) => self.outcome.refused.add(|| refused("it was not sent")),
+            (Some(Err(SendError::Stop(what))), _) => return Err(ImportError::Stopped(what)),
+            (Some(Err(error)), _) => self.outcome.refused.add(|| refused(&said(error))),
+            (Some(Ok(receipt)), _) => {
+                if receipt.repeated {
+                    self.outcome.repeated += 1;
+                } else {
+                    self.outcome.events += receipt.events.len() as u64;
+                }
+                if let Some(balance) = row.balance {
+                    let expected = Expected { row, balance, version: receipt.version, position: receipt.position };
+                    // Closed only when comparing failed, which is what is reported then.
+                    if self.to_compare.send(expected).await.is_err() {
+                        return Err(ImportError::Stopped("the balances cannot be compared".to_owned()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn said(error: SendError) -> String {
+    match error {
+        SendError::Refused(what) | SendError::Stop(what) => what,
+        SendError::Busy(_) => "the ledger was too busy for too long".to_owned(),
+    }
+}
+
+/// Stores one row, after its account was opened.
+fn store(
+    ledger: Arc<dyn Ledger>,
+    plan: Plan,
+    account: AccountId,
+    row: Row,
+    opened: &Opened,
+) -> impl Future<Output = Done> + use<> {
+    let (open, go_on) = match opened {
+        Opened::NotYet => (true, true),
+        Opened::Yes => (false, true),
+        Opened::Refused(_) => (false, false),
+    };
+    async move {
+        let mut done = Done { row, account, opening: None, stored: None };
+        if open {
+            let (id, command) = plan.open(&done.row.account);
+            done.opening = Some(send(ledger.as_ref(), id, command).await);
+        }
+        if go_on && !matches!(done.opening, Some(Err(_))) {
+            let (id, command) = Plan::transaction(&done.row);
+            done.stored = Some(send(ledger.as_ref(), id, command).await);
+        }
+        done
+    }
+}
+
+/// Sends one command, again and again while the ledger is too busy.
+async fn send(ledger: &dyn Ledger, id: CommandId, command: Command) -> Result<Receipt, SendError> {
+    let begun = Instant::now();
+    loop {
+        match ledger.send(id, command.clone()).await {
+            Err(SendError::Busy(_)) if begun.elapsed() > PATIENCE => {
+                return Err(SendError::Stop("it has been too busy, or away, for two minutes".to_owned()));
+            }
+            Err(SendError::Busy(wait)) => tokio::time::sleep(wait).await,
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The live hub: tells open streams what the projections' commits changed.
+//!
+//! A changed row is serialised once and goes to every topic that shows it; a topic is a bounded broadcast, made when
+//! somebody listens and gone with the last who does. Nothing is kept for later: a stream that missed something reads
+//! what changed since from the tables, where every row says at which position it changed.
+
+mod stream;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use app::{
+    api::AppError,
+    domain::{SessionId, UserId},
+    ports::Viewer,
+    wire::{LiveQuery, Position},
+};
+use serde::Serialize;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ReadSide,
+    changes::{Changed, Committed},
+    projections,
+    queries::{self, SqlQueries},
+};
+
+pub use stream::{End, LiveStream};
+
+/// Messages that a stream may be behind on one topic before it reads the tables instead.
+const BACKLOG: usize = 64;
+/// Open streams of one session: its tabs share one, so these are its devices and reloads.
+const STREAMS_OF_A_SESSION: usize = 16;
+
+/// What somebody listens to: a query, and for lists whose part of it (`None`: an admin's, which is all).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Topic {
+    query: LiveQuery,
+    of: Option<UserId>,
+}
+
+impl Topic {
+    fn of(query: LiveQuery, viewer: &Viewer) -> Self {
+        let personal = matches!(query, LiveQuery::Accounts | LiveQuery::Transfers | LiveQuery::Events);
+        Self { query, of: (personal && !viewer.is_admin()).then_some(viewer.user_id) }
+    }
+}
+
+/// What a topic's listeners are told.
+#[derive(Debug, Clone)]
+enum News {
+    /// A `wire::Rows` message, serialised.
+    Rows { position: Position, data: Arc<str> },
+    /// Rows changed after this position, which look different to each viewer.
+    Look { after: Position },
+    /// The tables were replaced, or nobody knows what was missed.
+    Reset,
+}
+
+/// See the module.
+pub struct Hub {
+    queries: SqlQueries,
+    topics: Mutex<HashMap<Topic, broadcast::Sender<News>>>,
+    /// By projection: everything up to here has been told.
+    told: BTreeMap<&'static str, watch::Sender<Position>>,
+    /// Counts what was told, over all projections.
+    commits: watch::Sender<u64>,
+    streams: Mutex<HashMap<SessionId, usize>>,
+}
+
+impl Hub {
+    /// Starts telling what `read` changes, until `cancelled`.
+    pub fn start(read: &Arc<ReadSide>, cancelled: CancellationToken) -> Arc<Self> {
+        // Listens first: what is committed from here on is told.
+        let (mut changes, mut resets) = (read.changes(), read.resets());
+        let told = projections::all().into_iter().filter_map(|projection| {
+            let position = *read.position(projection.name())?.borrow();
+            Some((projection.name(), watch::Sender::new(position)))
+        });
+        let hub = Arc::new(Self {
+            queries: SqlQueries::new(read.clone()),
+            topics: Mutex::default(),
+            told: told.collect(),
+            commits: watch::Sender::new(0),
+            streams: Mutex::default(),
+        });
+        let (teller, read) = (hub.clone(), read.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = cancelled.cancelled() => return,
+                    committed = changes.recv() => match committed {
+                        Ok(committed) => teller.tell(&committed),
+                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_missed(&read),
+                        Err(broadcast::error::RecvError::Closed) => return,
+                    },
+                    reset = resets.recv() => match reset {
+                        Ok(reset) => teller.tell_reset(Some(reset.projection)),
+                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_reset(None),
+                        Err(broadcast::error::RecvError::Closed) => return,
+                    },
+                }
+            }
+        });
+        hub
+    }
+
+    /// Opens a stream of `queries` for `viewer`, who has seen everything up to `from`. The whole is
+    /// [`AppError::NotFound`] if one of them is not theirs to see.
+    pub async fn open(
+        self: &Arc<Self>,
+        viewer: Viewer,
+        queries: Vec<LiveQuery>,
+        from: Position,
+    ) -> Result<LiveStream, AppError> {
+        let place = self.place(viewer.session_id).ok_or(AppError::TooMany { retry_after: 5 })?;
+        LiveStream::open(self.clone(), place, viewer, queries, from).await
+    }
+
+    fn tell(&self, committed: &Committed) {
+        let mut messages = HashMap::<Topic, Vec<Arc<str>>>::new();
+        let mut looks = HashMap::<Topic, Position>::new();
+        {
+            let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+            for row in &committed.rows {
+                let heard = topics_of(row).into_iter().flatten().filter(|topic| topics.contains_key(topic));
+                match row {
+                    Changed::Account(view) => add(&mut messages, heard, view),
+                    Changed::Statement(view) => add(&mut messages, heard, view),
+                    Changed::Transfer { view, .. } => add(&mut messages, heard, view),
+                    Changed::TrialBalance(view) => add(&mut messages, heard, view),
+                    Changed::Event { view, readers } => {
+                        let readers = readers.iter().map(|user| Topic { query: LiveQuery::Events, of: Some(*user) });
+                        let before = Position(view.position.0.saturating_sub(1));
+                        for topic in heard.chain(readers.filter(|topic| topics.contains_key(topic))) {
+                            looks.entry(topic).and_modify(|after| *after = before.min(*after)).or_insert(before);
+                        }
+                    }
+                }
+            }
+        }
+        let position = committed.position;
+        for (topic, rows) in messages {
+            let data = rows_message(topic.query, position, false, &format!("[{}]", rows.join(",")));
+            self.send(topic, News::Rows { position, data });
+        }
+        for (topic, after) in looks {
+            self.send(topic, News::Look { after });
+        }
+        self.reached(committed.projection, position);
+    }
+
+    /// Commits came faster than they could be told: everyone reads the tables.
+    fn tell_missed(&self, read: &ReadSide) {
+        let reached: Vec<_> =
+            self.told.keys().filter_map(|name| Some((*name, *read.position(name)?.borrow()))).collect();
+        self.send_all(|_| Some(News::Look { after: Position(u64::MAX) }));
+        for (projection, position) in reached {
+            self.reached(projection, position);
+        }
+    }
+
+    fn tell_reset(&self, projection: Option<&str>) {
+        let concerns = |query| projection.is_none_or(|name| queries::projections(query)[0] == name);
+        self.send_all(|topic| concerns(topic.query).then_some(News::Reset));
+    }
+
+    fn reached(&self, projection: &str, position: Position) {
+        if let Some(told) = self.told.get(projection) {
+            told.send_modify(|told| *told = position.max(*told));
+        }
+        self.commits.send_modify(|commits| *commits += 1);
+    }
+
+    fn send(&self, topic: Topic, news: News) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody listens any more: the topic goes.
+        if topics.get(&topic).is_some_and(|listeners| listeners.send(news).is_err()) {
+            topics.remove(&topic);
+        }
+    }
+
+    fn send_all(&self, news: impl Fn(&Topic) -> Option<News>) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.retain(|topic, listeners| news(topic).is_none_or(|news| listeners.send(news).is_ok()));
+    }
+
+    fn listen(&self, topic: Topic) -> broadcast::Receiver<News> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.entry(topic).or_insert_with(|| broadcast::Sender::new(BACKLOG)).subscribe()
+    }
+
+    fn told(&self, projection: &str) -> Position {
+        self.told.get(projection).map(|told| *told.borrow()).unwrap_or_default()
+    }
+
+    fn place(self: &Arc<Self>, session: SessionId) -> Option<Place> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = streams.entry(session).or_default();
+        if *open >= STREAMS_OF_A_SESSION {
+            return None;
+        }
+        *open += 1;
+        Some(Place { hub: self.clone(), session })
+    }
+
+    /// Streams open now.
+    pub fn open_streams(&self) -> usize {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+/// One open stream, counted while it is.
+struct Place {
+    hub: Arc<Hub>,
+    session: SessionId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut streams = self.hub.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = streams.get_mut(&self.session) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(&self.session);
+            }
+        }
+    }
+}
+
+/// Where a changed row is shown, besides the readers of an event.
+fn topics_of(row: &Changed) -> [Option<Topic>; 4] {
+    let all = |query| Some(Topic { query, of: None });
+    let own = |query, of: Option<UserId>| of.map(|of| Topic { query, of: Some(of) });
+    match row {
+        Changed::Account(view) => [
+            all(LiveQuery::Account(view.id)),
+            all(LiveQuery::Accounts),
+            own(LiveQuery::Accounts, Some(view.owner)),
+            None,
+        ],
+        Changed::Statement(row) => [all(LiveQuery::Statement(row.account_id)), None, None, None],
+        Changed::Transfer { view, from_owner, to_owner } => [
+            all(LiveQuery::Transfer(view.id)),
+            all(LiveQuery::Transfers),
+            own(LiveQuery::Transfers, *from_owner),
+            own(LiveQuery::Transfers, to_owner.filter(|to| Some(*to) != *from_owner)),
+        ],
+        Changed::TrialBalance(_) => [all(LiveQuery::TrialBalance), None, None, None],
+        Changed::Event { view, .. } => [all(LiveQuery::Events), all(LiveQuery::Stream(view.stream)), None, None],
+    }
+}
+
+fn add<T: Serialize>(messages: &mut HashMap<Topic, Vec<Arc<str>>>, topics: impl Iterator<Item = Topic>, view: &T) {
+    let mut json: Option<Arc<str>> = None;
+    for topic in topics {
+        let json = json.get_or_insert_with(|| serde_json::to_string(view).expect("views are JSON").into());
+        messages.entry(topic).or_default().push(json.clone());
+    }
+}
+
+/// A `wire::Rows` message; `rows` is a JSON array.
+fn rows_message(query: LiveQuery, position: Position, reset: bool, rows: &str) -> Arc<str> {
+    let reset = if reset { r#""reset":true,"# } else { "" };
+    format!(r#"{{"query":"{query}","position":{position},{reset}"rows":{rows}}}"#).into()
+}

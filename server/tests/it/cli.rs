@@ -1,0 +1,90 @@
+//! `daybook` as it is run: one server a folder, users added beside it, TLS, an end.
+
+use std::{net::TcpListener, time::Duration};
+
+use reqwest::StatusCode;
+use server::{cli::serve, config::DataDir};
+use tokio_util::sync::CancellationToken;
+
+use super::helpers::{App, PATIENCE, serve_args};
+
+#[tokio::test]
+async fn a_second_server_on_the_same_folder_is_refused() {
+    let app = App::spawn().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = serve::serve(&app.data, &serve_args(&[]), listener, CancellationToken::new()).await;
+    let message = second.unwrap_err().to_string();
+    assert!(message.contains("another daybook serves the data folder"), "{message}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn plain_http_where_others_can_reach_it_has_to_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = DataDir::open(folder.path()).unwrap();
+    let refused = serve::run(&data, serve_args(&["--listen", "0.0.0.0:0"])).await;
+    assert!(refused.unwrap_err().to_string().contains("--allow-insecure-http"));
+}
+
+#[tokio::test]
+async fn someone_added_beside_a_running_server_can_sign_in_and_is_known_to_the_views() {
+    let app = App::spawn().await;
+    let anna = app.person("anna@example.com", false).await;
+    let admin = app.person("admin@example.com", true).await;
+    let account = anna.account("CZK", 0).await;
+    let path = format!("/api/v1/streams/account-{account}");
+    assert_eq!(admin.get(&path).await.ok()["items"].as_array().unwrap().len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_soon_and_another_can_start() {
+    let app = App::spawn().await;
+    let anna = app.person("anna@example.com", false).await;
+    let account = anna.account("CZK", 700).await;
+    let data = app.data.clone();
+    let started = std::time::Instant::now();
+    app.stopping.cancel();
+    while data.lock().unwrap().is_none() {
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(std::fs::metadata(data.write_db()).unwrap().len() > 0 && !account.is_empty());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn tls_speaks_http2_and_sets_its_headers() {
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.pem");
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.key");
+    let app = App::spawn_with(&["--tls-cert", certificate, "--tls-key", key]).await;
+    let root = reqwest::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
+    let https = reqwest::Client::builder().tls_certs_only([root.clone()]).build().unwrap();
+    let answer = https.get(format!("{}/readyz", app.url)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers().contains_key("strict-transport-security"));
+    assert_eq!(negotiated(&app.url, certificate).await.as_deref(), Some(&b"h2"[..]));
+    app.stop().await;
+}
+
+/// What the server chooses of HTTP/2 and HTTP/1.1.
+async fn negotiated(url: &str, certificate: &str) -> Option<Vec<u8>> {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+
+    let address = url.trim_start_matches("https://").replace("localhost", "127.0.0.1");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let shake = move || {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut connection = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket).unwrap();
+        }
+        connection.alpn_protocol().map(<[u8]>::to_vec)
+    };
+    tokio::task::spawn_blocking(shake).await.unwrap()
+}
