@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Part,
-    html::Html,
+    Html, Part,
     ledger::{cell, cell_of, copy, fact, id, link, row, state, table},
 };
 use crate::{

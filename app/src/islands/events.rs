@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Part,
-    html::Html,
+    Html, Part,
     ledger::{arrivals, cell, cell_of, link, row, said, short_id, table, time},
 };
 use crate::{

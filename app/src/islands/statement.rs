@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Names, Part,
-    html::Html,
+    Html, Names, Part,
     ledger::{arrivals, cell, cell_of, link, mark, note, row, table, time},
     name_of,
 };

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Names, Part,
-    html::Html,
+    Html, Names, Part,
     ledger::{arrivals, cell, cell_of, copy, fact, icon, id, link, note, row, short_id, state, table, time},
     name_of,
 };

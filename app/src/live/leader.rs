@@ -135,6 +135,11 @@ fn open() {
 
         let from = leader.wants.values().map(|(position, _)| *position).min().unwrap_or(0);
         let mut queries: Vec<&String> = leader.wants.values().flat_map(|(_, queries)| queries).collect();
+        // A page with nothing alive on it still hears how it stands, and of its session's end.
+        let any = "accounts".to_owned();
+        if queries.is_empty() {
+            queries.push(&any);
+        }
         queries.sort_unstable();
         queries.dedup();
         // Queries are made of letters, digits, `:` and `-`: nothing to escape.

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::ports::{CommandPort, Ports, QueryPort, SessionPort};
-use futures_util::FutureExt as _;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,7 +26,7 @@ use crate::{
     },
 };
 
-/// How often the log's head is said again, and people whom another process changed are looked for.
+/// How often the log's head is said again.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A node at work.
@@ -112,12 +111,11 @@ impl Node {
         // The bus.
         let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone()));
         let (log_head, log_heads) = watch::channel(None);
-        let (people_news, people_changes) = watch::channel(0);
-        for task in [say_head(head, clock.clone(), log_head).boxed(), watch_people(people, people_news).boxed()] {
-            let cancelled = telling.cancelled.clone();
-            telling.spawn(async move { cancelled.run_until_cancelled(task).await.unwrap_or_default() });
-        }
-        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people_changes));
+        telling.spawn({
+            let (cancelled, clock) = (telling.cancelled.clone(), clock.clone());
+            async move { cancelled.run_until_cancelled(say_head(head, clock, log_head)).await.unwrap_or_default() }
+        });
+        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people.changes()));
 
         // The read side.
         let read_db = ReadDb::open(&data.read_db()).await.context("opening the read database")?;
@@ -143,7 +141,8 @@ impl Node {
             ports,
             handler,
             tokens,
-            read, hub,
+            read,
+            hub,
             bus,
             store: sqlite,
             people_pool,
@@ -172,34 +171,10 @@ impl Node {
 /// Says where the log ends: after each commit, and again every second, so that silence means something.
 async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: watch::Sender<Option<LogHead>>) {
     // What is there before the writer has read the log is not its end.
-    while head.changed().await.is_ok() {
-        loop {
-            let Head { position, hash, .. } = *head.borrow_and_update();
-            to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
-            match tokio::time::timeout(TICK, head.changed()).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(_)) => return,
-            }
-        }
-    }
-}
-
-/// Counts up when people have changed: at once when it was here, within a second when another process did it.
-async fn watch_people(people: Arc<People>, to: watch::Sender<u64>) {
-    let mut here = people.changes();
-    let mut known = None;
-    loop {
-        match people.published().await {
-            Ok(published) if known.as_ref() == Some(&published) => {}
-            Ok(published) => {
-                known = Some(published);
-                to.send_modify(|changes| *changes += 1);
-            }
-            Err(error) => tracing::warn!(%error, "no news of people"),
-        }
-        match tokio::time::timeout(TICK, here.changed()).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(_)) => return,
-        }
+    let mut open = head.changed().await.is_ok();
+    while open {
+        let Head { position, hash, .. } = *head.borrow_and_update();
+        to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
+        open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
     }
 }

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use self::replay::{Chain, State, Stored, changes, evolve, replay, verify};
 use super::{
-    Part,
+    Html, Part,
     events::actor,
-    html::Html,
     ledger::{cell, cell_of, fact, icon, id, link, mark, row, said, short_id, table},
 };
 #[cfg(feature = "ssr")]
-use crate::wire::Version;
+use crate::wire::{EventView, Version};
 use crate::{
     domain::{Currency, UserId},
     links,
@@ -35,7 +34,7 @@ pub struct TimeMachine {
     /// The viewer, called by name where they did something.
     me: (UserId, String),
     locale: Locale,
-    /// From the first on. The browser fetches them, once.
+    /// From the first on. The browser fetches them by itself, once.
     #[serde(skip)]
     events: Vec<Stored>,
     #[serde(skip)]
@@ -43,11 +42,19 @@ pub struct TimeMachine {
 }
 
 impl TimeMachine {
-    /// `at`: the version to stand at, the newest if absent.
+    /// `at`: the version to stand at, the newest if absent. `events`: the stream from its first event on, for who has no
+    /// JavaScript.
     #[cfg(feature = "ssr")]
-    pub fn new(stream: StreamId, at: Option<Version>, me: (UserId, String), locale: Locale) -> Self {
-        let at = at.and_then(|at| usize::try_from(at.0).ok());
-        Self { stream, at, me, locale, events: Vec::new(), chain: Chain::Unbroken }
+    pub fn new(
+        stream: StreamId,
+        at: Option<Version>,
+        me: (UserId, String),
+        events: Vec<EventView>,
+        locale: Locale,
+    ) -> Self {
+        let events: Vec<Stored> = events.into_iter().filter_map(Stored::of).collect();
+        let at = at.and_then(|at| usize::try_from(at.0).ok()).filter(|at| *at < events.len());
+        Self { stream, at, me, locale, chain: Chain::Unchecked, events }
     }
 
     /// How many events have happened at the moment shown, at least one.
@@ -148,6 +155,7 @@ impl TimeMachine {
     fn draw_seal(&self, html: &mut Html) {
         let count = self.locale.format_count(self.events.len() as u64);
         let (state, text) = match self.chain {
+            Chain::Unchecked => ("checking", format!("{count} entries, chain not checked without JavaScript")),
             Chain::Unbroken => ("ok", format!("{count} entries, chain verified in this browser")),
             Chain::Broken(version) => {
                 ("broken", format!("The chain is broken at entry {version}: what is stored was changed"))

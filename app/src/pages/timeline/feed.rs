@@ -57,12 +57,12 @@ impl Wanted {
         let asked = &visit.asked;
         let parse = |name: &str, message: &str| AppError::invalid(name, message);
         let stream = asked.query("stream").map(|text| text.parse::<StreamId>());
-        let together = asked.query("with").map(|text| CommandId::parse(&text));
+        let together = asked.query("correlation").map(|text| CommandId::parse(&text));
         let before = asked.query("after").map(|text| text.parse::<Position>());
         let mut wanted = Self {
             kind: asked.query("kind"),
             stream: stream.transpose().map_err(|_| parse("stream", "this is no stream"))?,
-            together: together.transpose().map_err(|_| parse("with", "this is no command's id"))?,
+            together: together.transpose().map_err(|_| parse("correlation", "this is no command's id"))?,
             text: asked.query("q"),
             before: before.transpose().map_err(|_| parse("after", "this is no position"))?,
         };
@@ -181,7 +181,7 @@ fn filters(visit: &Visit, wanted: &Wanted, names: &Names) -> AnyView {
                     <span class="sr">"Text"</span>
                     <input type="search" name="q" placeholder="Words, or a stream’s id" value=wanted.text.clone() />
                 </label>
-                {wanted.together.map(|id| view! { <input type="hidden" name="with" value=id.to_string() /> })}
+                {wanted.together.map(|id| view! { <input type="hidden" name="correlation" value=id.to_string() /> })}
                 <button class="button">"Show"</button>
             </form>
         </div>
@@ -207,7 +207,7 @@ fn chips(visit: &Visit, wanted: &Wanted, names: &Names) -> Option<AnyView> {
         let parameter = if visit.asked.query("stream").is_some() { "stream" } else { "q" };
         chip(parameter, name.unwrap_or_else(|| short_id(&stream.to_string())))
     });
-    let together = wanted.together.map(|id| chip("with", format!("together with {}", short_id(&id.to_string()))));
+    let together = wanted.together.map(|id| chip("correlation", format!("together with {}", short_id(&id.to_string()))));
     let text = wanted.text.as_ref().map(|text| chip("q", format!("“{text}”")));
     (!wanted.all()).then(|| {
         view! {
