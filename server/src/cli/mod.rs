@@ -9,7 +9,7 @@ pub mod node;
 mod rebuild;
 pub mod serve;
 mod token;
-mod user;
+pub mod user;
 mod verify;
 
 use std::{io::IsTerminal as _, process::ExitCode};

@@ -141,7 +141,8 @@ impl Node {
             ports,
             handler,
             tokens,
-            read, hub,
+            read,
+            hub,
             bus,
             store: sqlite,
             people_pool,
@@ -170,14 +171,10 @@ impl Node {
 /// Says where the log ends: after each commit, and again every second, so that silence means something.
 async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: watch::Sender<Option<LogHead>>) {
     // What is there before the writer has read the log is not its end.
-    while head.changed().await.is_ok() {
-        loop {
-            let Head { position, hash, .. } = *head.borrow_and_update();
-            to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
-            match tokio::time::timeout(TICK, head.changed()).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(_)) => return,
-            }
-        }
+    let mut open = head.changed().await.is_ok();
+    while open {
+        let Head { position, hash, .. } = *head.borrow_and_update();
+        to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
+        open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
     }
 }

@@ -81,10 +81,11 @@ pub async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
     let served = web::listen::serve(listener, tls, web::router(state), stopping).await;
-    match tokio::time::timeout(CLOSING, node.stop()).await {
-        Ok(stopped) => stopped?,
+    if let Ok(stopped) = tokio::time::timeout(CLOSING, node.stop()).await {
+        stopped?;
+    } else {
         // Nothing that was confirmed depends on it: the log is durable, and views go on from their checkpoints.
-        Err(_) => tracing::warn!("the databases were not closed in time"),
+        tracing::warn!("the databases were not closed in time");
     }
     served.context("serving")
 }

@@ -10,6 +10,7 @@ use app::{
 };
 use async_trait::async_trait;
 use reqwest::{Response, StatusCode, header::RETRY_AFTER};
+use rustls::crypto::{CryptoProvider, ring};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::write::handler::{Handler, Sender};
@@ -117,6 +118,10 @@ struct Problem {
 
 impl Http {
     pub fn new(server: &str, token: &str) -> reqwest::Result<Self> {
+        // Without a provider there is no client; the program has set one, whoever only uses the library may have not.
+        if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
+            tracing::debug!("a provider for TLS was installed meanwhile");
+        }
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }

@@ -196,7 +196,7 @@ pub struct Checked {
 /// Reads the whole file and changes nothing. `seen` is told of the rows so far, now and then.
 pub fn check(path: &Path, check: Check, keep: usize, seen: impl Fn(u64)) -> io::Result<Checked> {
     let mut checked = Checked::default();
-    let mut bad = |checked: &mut Checked, row| {
+    let bad = |checked: &mut Checked, row| {
         checked.bad += 1;
         if checked.first_bad.len() < keep {
             checked.first_bad.push(row);

@@ -6,7 +6,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Sqlite, SqlitePool, Transaction,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -42,7 +42,8 @@ impl ReadDb {
             .busy_timeout(Duration::from_secs(10))
             .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(256)
-            .row_buffer_size(1000);
+            .row_buffer_size(1000)
+            .disable_statement_logging();
         // Rebuilds write in the order of keys that are random: 64 MiB of cache, a WAL of 16 MiB between checkpoints.
         let writing = options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "4000");
         let writer = pool(1).connect_with(writing).await?;

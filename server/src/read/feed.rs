@@ -29,6 +29,7 @@ pub type OnSessionEvent = Arc<dyn Fn(&SessionEvent, i64) + Send + Sync>;
 
 /// Sessions that ended longer ago than this have no token left, microseconds. No session lives longer.
 const SESSION_MEMORY: i64 = 13 * 3600 * 1_000_000;
+/// How long it waits before it asks again: at first, and at most.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 
 /// Why the feed does not go on from where it stands.
@@ -145,13 +146,11 @@ impl Feed {
             }
             self.position.send_replace(last);
         }
-        match problem {
-            Some(error) => Err(error),
-            None => {
-                self.waiting.send_if_modified(|waiting| waiting.take().is_some());
-                Ok(())
-            }
+        if let Some(error) = problem {
+            return Err(error);
         }
+        self.waiting.send_if_modified(|waiting| waiting.take().is_some());
+        Ok(())
     }
 }
 

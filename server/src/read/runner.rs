@@ -201,7 +201,7 @@ impl Runner {
         };
         // Also where whoever asked for it goes away in the middle.
         let _over = Over(&self.rebuilding);
-        rebuild::rebuild(&self.db, std::slice::from_ref(&self.projection), told).await
+        rebuild::rebuild_live(&self.db, std::slice::from_ref(&self.projection), told).await
     }
 
     /// Brings tables that other code made up to date, however often that takes a retry. They are served meanwhile.

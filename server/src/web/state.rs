@@ -41,7 +41,7 @@ impl Default for WebOptions {
             exposed: false,
             trusted_proxies: Vec::new(),
             max_requests: 4096,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             max_body: 256 * 1024,
         }
     }

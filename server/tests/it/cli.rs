@@ -3,10 +3,13 @@
 use std::{net::TcpListener, time::Duration};
 
 use reqwest::StatusCode;
-use server::{cli::serve, config::DataDir};
+use server::{
+    cli::{serve, user},
+    config::{DataDir, UserCommand},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::helpers::{App, PATIENCE, serve_args};
+use super::helpers::{App, PASSWORD, PATIENCE, serve_args};
 
 #[tokio::test]
 async fn a_second_server_on_the_same_folder_is_refused() {
@@ -27,13 +30,18 @@ async fn plain_http_where_others_can_reach_it_has_to_be_asked_for() {
 }
 
 #[tokio::test]
-async fn someone_added_beside_a_running_server_can_sign_in_and_is_known_to_the_views() {
+async fn someone_disabled_beside_a_running_server_is_signed_out_and_stays_out() {
     let app = App::spawn().await;
     let anna = app.person("anna@example.com", false).await;
-    let admin = app.person("admin@example.com", true).await;
-    let account = anna.account("CZK", 0).await;
-    let path = format!("/api/v1/streams/account-{account}");
-    assert_eq!(admin.get(&path).await.ok()["items"].as_array().unwrap().len(), 1);
+    anna.get("/api/v1/accounts").await.ok();
+    let disable = UserCommand::Disable { email: "anna@example.com".to_owned() };
+    user::run(&app.data, disable).await.unwrap();
+    let since = std::time::Instant::now();
+    while anna.get("/api/v1/accounts").await.status != StatusCode::UNAUTHORIZED {
+        assert!(since.elapsed() < PATIENCE, "the session does not end");
+    }
+    let again = serde_json::json!({"email": "anna@example.com", "password": PASSWORD});
+    app.nobody().post("/api/v1/session", &again).await.refused(401, "wrong_credentials");
     app.stop().await;
 }
 

@@ -9,6 +9,7 @@ mod handler;
 mod helpers;
 mod history;
 mod identity;
+mod import;
 mod pages;
 mod process_manager;
 mod projections;

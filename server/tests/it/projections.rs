@@ -227,10 +227,15 @@ async fn a_transfer_moves_through_its_states_and_the_destination_sees_it_from_it
     history.settle();
     let told = told(&history).await;
     let states: Vec<_> = told.transfers.iter().map(|(view, _, to)| (view.state, to.is_some())).collect();
-    use TransferState as S;
     assert_eq!(
         states,
-        [(S::Requested, false), (S::Held, false), (S::Promised, true), (S::InTransit, true), (S::Completed, true)]
+        [
+            (TransferState::Requested, false),
+            (TransferState::Held, false),
+            (TransferState::Promised, true),
+            (TransferState::InTransit, true),
+            (TransferState::Completed, true)
+        ]
     );
     let (last, from_owner, to_owner) = told.transfers.last().unwrap();
     assert_eq!((*from_owner, *to_owner), (Some(user(1)), Some(user(2))));

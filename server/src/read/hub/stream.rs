@@ -79,8 +79,7 @@ impl LiveStream {
         // Listens before it reads: what is committed in between comes twice rather than never.
         let listening = queries.iter().map(|query| hub.listen(Topic::of(*query, &viewer)));
         let news = listening.map(BroadcastStream::new).enumerate().collect();
-        let mut stream =
-            Self { hub, viewer, followed, news, said: from, first: Vec::new(), _place: place };
+        let mut stream = Self { hub, viewer, followed, news, said: from, first: Vec::new(), _place: place };
         for index in 0..queries.len() {
             if let Some(message) = stream.changed(index, Some(from)).await? {
                 stream.first.push(message);

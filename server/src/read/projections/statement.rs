@@ -64,12 +64,11 @@ impl Projection for Statement {
             let Some(entry) = entry(event, envelope.recorded_at) else { continue };
             let account_id = AccountId(envelope.stream.id);
             if let Some(target) = entry.reverses {
-                let earlier = match by_event.get(&target) {
-                    Some(&index) => rows.get_mut(index),
-                    None => {
-                        reversed.extend(load_entry(tx, tables, account_id, target).await?);
-                        reversed.last_mut().filter(|row| row.event_id == target)
-                    }
+                let earlier = if let Some(&index) = by_event.get(&target) {
+                    rows.get_mut(index)
+                } else {
+                    reversed.extend(load_entry(tx, tables, account_id, target).await?);
+                    reversed.last_mut().filter(|row| row.event_id == target)
                 };
                 // Absent only where an admin had it skipped.
                 if let Some(row) = earlier {

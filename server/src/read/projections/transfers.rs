@@ -70,14 +70,14 @@ impl Projection for Transfers {
                 opened.push((account, *owner));
             }
             let Some(id) = transfer_of(decoded) else { continue };
-            if let Event::Transfer(event) = &decoded.event {
-                if let Some(row) = requested(id, event, envelope, &owners) {
-                    if rows.insert(id, row).is_some() {
-                        return Err(ApplyError::event(decoded, format!("transfer {id} was requested before")));
-                    }
-                    changed.insert(id);
-                    continue;
+            if let Event::Transfer(event) = &decoded.event
+                && let Some(row) = requested(id, event, envelope, &owners)
+            {
+                if rows.insert(id, row).is_some() {
+                    return Err(ApplyError::event(decoded, format!("transfer {id} was requested before")));
                 }
+                changed.insert(id);
+                continue;
             }
             let Some(row) = rows.get_mut(&id) else {
                 return Err(ApplyError::event(decoded, format!("transfer {id} was never requested")));
@@ -185,8 +185,9 @@ fn advance(row: &mut TransferRow, decoded: &Decoded, owners: &HashMap<AccountId,
             }
             // Declined: the source still holds the money, and its owner is told a reason only when it is released.
             // Credited: the transfer itself says that it is completed.
-            A::TransferDeclined { .. } | A::TransferCredited { .. } => return false,
-            A::AccountOpened { .. }
+            A::TransferDeclined { .. }
+            | A::TransferCredited { .. }
+            | A::AccountOpened { .. }
             | A::MoneyDeposited { .. }
             | A::MoneyWithdrawn { .. }
             | A::EntryReversed { .. }

@@ -48,12 +48,11 @@ impl Sums {
         let amount = i128::from(amount);
         self.balances += amount;
         match kind {
-            EntryKind::Deposit => self.deposits += amount,
-            EntryKind::Withdrawal => self.withdrawals -= amount,
             EntryKind::TransferOut | EntryKind::TransferIn => self.in_transit -= amount,
+            EntryKind::Deposit => self.deposits += amount,
             // Money that goes out again was deposited; money that comes back was withdrawn.
             EntryKind::Reversal if amount < 0 => self.deposits += amount,
-            EntryKind::Reversal => self.withdrawals -= amount,
+            EntryKind::Withdrawal | EntryKind::Reversal => self.withdrawals -= amount,
         }
     }
 }

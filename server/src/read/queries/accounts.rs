@@ -13,7 +13,8 @@ use super::{
     paging::{self, fetch},
 };
 
-pub(super) const COLUMNS: &str = "id, owner, name, currency, balance, held, expected, available, overdraft_limit, status,
+pub(super) const COLUMNS: &str =
+    "id, owner, name, currency, balance, held, expected, available, overdraft_limit, status,
     opened_at, version, position";
 
 /// A list of accounts, as asked for and checked.

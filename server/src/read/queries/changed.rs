@@ -167,11 +167,7 @@ fn listed<T: Serialize>(mut rows: Vec<T>, after: Option<Position>) -> Result<Opt
     json(&rows).map(Some)
 }
 
-fn one<T: Serialize>(
-    position: Position,
-    row: T,
-    after: Option<Position>,
-) -> Result<Option<(usize, String)>, AppError> {
+fn one<T: Serialize>(position: Position, row: T, after: Option<Position>) -> Result<Option<(usize, String)>, AppError> {
     let changed = after.is_none_or(|after| position > after);
     json(if changed { std::slice::from_ref(&row) } else { &[] }).map(Some)
 }

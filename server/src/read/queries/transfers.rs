@@ -14,7 +14,8 @@ use super::{
     paging::{self, fetch},
 };
 
-pub(super) const COLUMNS: &str = "id, from_account, to_account, amount, currency, description, state, reason, requested_at,
+pub(super) const COLUMNS: &str =
+    "id, from_account, to_account, amount, currency, description, state, reason, requested_at,
     updated_at, version, requested_position, position, from_owner, to_owner";
 
 /// A list of transfers, as asked for and checked.
