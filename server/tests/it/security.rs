@@ -60,7 +60,7 @@ impl SessionPort for Scripted {
         Err(AppError::NotFound)
     }
     async fn renew(&self, _: &Viewer) -> Result<SignedIn, AppError> {
-        Ok(SignedIn { token: "fresh".to_owned(), viewer: viewer(Duration::from_secs(900)) })
+        Ok(SignedIn { token: "fresh".to_owned(), viewer: viewer(Duration::from_mins(15)) })
     }
     async fn change_password(&self, _: &Viewer, _: &str, _: &str) -> Result<SignedIn, AppError> {
         Err(AppError::NotFound)
