@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod dying_store;
 mod feed;
+mod forms;
 mod handler;
 mod helpers;
 mod history;
