@@ -119,6 +119,8 @@ pub struct StatementFilter {
 pub struct EventsFilter {
     pub event_type: Option<String>,
     pub stream: Option<StreamId>,
+    /// With `stream`: only events up to this version of it.
+    pub up_to: Option<Version>,
     /// Only the event with this id.
     pub event: Option<EventId>,
     /// Events of this command and of all that followed from it.

@@ -7,7 +7,6 @@ use super::{
     AppError,
     sender::{Sender, filled, read, read_optional},
 };
-// `#[server]` makes a type of the same name for each function: commands keep their module's name before theirs.
 use crate::wire::{self, Receipt};
 
 /// A session that goes on.

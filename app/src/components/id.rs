@@ -8,10 +8,10 @@ use super::{Icon, icon};
 pub fn short_id(whole: &str) -> String {
     let uuid_at = whole.len().saturating_sub(36);
     let (before, uuid) = whole.split_at_checked(uuid_at).unwrap_or(("", whole));
-    match (uuid.get(..8), uuid.get(uuid.len().saturating_sub(4)..)) {
-        (Some(head), Some(tail)) if uuid.len() > 16 => format!("{}{head}…{tail}", before.replace('-', " ")),
-        _ => whole.to_owned(),
+    if uuid::Uuid::try_parse(uuid).is_err() {
+        return whole.to_owned();
     }
+    format!("{}{}…{}", before.replace('-', " "), &uuid[..8], &uuid[32..])
 }
 
 /// A shortened id; the whole one on hover.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Html, Part,
+    Part,
+    html::Html,
     ledger::{cell, cell_of, copy, fact, id, link, row, state, table},
 };
 use crate::{

@@ -12,7 +12,7 @@ use leptos::{
 };
 use web_sys::{Element, Event, HtmlInputElement, HtmlTemplateElement, Node};
 
-use super::{Html, Part};
+use super::{Part, html::Html};
 use crate::{
     live::tab::{self, News},
     wire::Position,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Html, Part,
+    Part,
+    html::Html,
     ledger::{arrivals, cell, cell_of, link, row, said, short_id, table, time},
 };
 use crate::{

@@ -1,14 +1,6 @@
-//! Every `<form data-command>` of a page, made better where there is JavaScript: same markup, same endpoint, same body.
+//! Every form in a `CommandForm`, made better where there is JavaScript: same markup, same endpoint, same body.
 //!
-//! It
-//! - shows how an amount was understood while it is typed, in `.understood` beside an `<input data-amount>`; the currency
-//!   is the form's `data-currency`;
-//! - sends once however often it is submitted, under the hidden `command_id` that the form was shown with;
-//! - shows a refusal beside the field that caused it (`.field` around `[name=…]`), keeping what was typed;
-//! - shows the command's way: sent, stored, visible here; `data-done` is what to say then ("Deposited"; the amount
-//!   follows by itself). Then it takes a fresh `command_id`.
-//!
-//! Where the hidden field `next` has `data-go`, or nothing was stored (signed in), it goes to that page.
+//! The element around it says what is known of it: `data-command` (the locale, as JSON), `data-currency`, `data-done`.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -22,8 +14,8 @@ use web_sys::{
 };
 
 use super::{
-    Html,
     dom::draw_into,
+    html::Html,
     ledger::{fact, icon, mark_path},
 };
 use crate::{
@@ -80,21 +72,43 @@ pub(super) async fn post(path: &str, form: Option<&FormData>) -> Result<Answer, 
     Ok(Answer { status: answer.status(), refusal, json })
 }
 
+/// What the element around a form says of it.
+struct Command {
+    element: Element,
+    locale: Locale,
+    currency: Option<Currency>,
+}
+
+impl Command {
+    fn around(inside: &Element) -> Option<Self> {
+        let element = inside.closest("[data-command]").ok()??;
+        let locale = serde_json::from_str(&element.get_attribute("data-command")?).ok()?;
+        let currency = element.get_attribute("data-currency").and_then(|code| code.parse().ok());
+        Some(Self { element, locale, currency })
+    }
+
+    /// `None`: no amount (yet).
+    fn money(&self, typed: &str) -> Option<String> {
+        let currency = self.currency?;
+        Some(self.locale.format_money(self.locale.parse_amount(typed, currency).ok()?, currency))
+    }
+}
+
 /// Makes all forms of the page better, those that come later too.
-pub(super) fn better(locale: Locale) {
+pub(super) fn better() {
     listen("submit", move |event| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
-        if let Some(form) = form.filter(|form| form.has_attribute("data-command")) {
+        if let Some((command, form)) = form.and_then(|form| Some((Command::around(&form)?, form))) {
             event.prevent_default();
             // Busy: the first submit's answer is still to come.
             if !form.has_attribute("aria-busy") {
-                submit(form, locale);
+                submit(form, command);
             }
         }
     });
     listen("input", move |event| {
         if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-            typed(&input, &locale);
+            typed(&input);
         }
     });
 }
@@ -105,30 +119,22 @@ fn listen(name: &str, handler: impl Fn(Event) + 'static) {
     handler.forget();
 }
 
-fn currency_of(form: &Element) -> Option<Currency> {
-    form.get_attribute("data-currency")?.parse().ok()
-}
-
 /// Shows how an amount is understood, and takes back what was said of the field before.
-fn typed(input: &HtmlInputElement, locale: &Locale) {
-    let (Ok(Some(field)), Ok(Some(form))) = (input.closest(".field"), input.closest("form[data-command]")) else {
-        return;
-    };
+fn typed(input: &HtmlInputElement) {
+    let (Ok(Some(field)), Some(command)) = (input.closest(".field"), Command::around(input)) else { return };
     accept(&field, input);
-    if let (true, Some(currency), Ok(Some(understood))) =
-        (input.has_attribute("data-amount"), currency_of(&form), field.query_selector(".understood"))
-    {
+    if let (true, Ok(Some(understood))) = (input.has_attribute("data-amount"), field.query_selector(".understood")) {
         let value = input.value();
-        let words = match locale.parse_amount(&value, currency) {
+        let words = match command.money(&value) {
             _ if value.trim().is_empty() => String::new(),
-            Ok(minor) => format!("Understood as {}", locale.format_money(minor, currency)),
-            Err(_) => "Not an amount yet".to_owned(),
+            Some(money) => format!("Understood as {money}"),
+            None => "Not an amount yet".to_owned(),
         };
         understood.set_text_content(Some(&words));
     }
 }
 
-fn submit(form: HtmlFormElement, locale: Locale) {
+fn submit(form: HtmlFormElement, command: Command) {
     let Ok(body) = FormData::new_with_form(&form) else { return };
     form.set_attribute("aria-busy", "true").ok();
     let (sent, started) = (tab::clock(), now());
@@ -136,12 +142,12 @@ fn submit(form: HtmlFormElement, locale: Locale) {
         let path = form.get_attribute("action").unwrap_or_default();
         let answer = post(&path, Some(&body)).await;
         form.remove_attribute("aria-busy").ok();
-        if let Ok(Some(note)) = form.query_selector(":scope > .refusal.whole") {
+        if let Ok(Some(note)) = command.element.query_selector(".refusal.whole") {
             note.remove();
         }
         match answer {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                accepted(&form, &answer, sent, since(started), locale, &body)
+                accepted(&form, &command, &answer, sent, since(started), &body)
             }
             Ok(answer) => refused(&form, answer),
             Err(_) => refuse_all(&form, "No answer: it may be stored or not. Send it again: it is never done twice."),
@@ -150,7 +156,7 @@ fn submit(form: HtmlFormElement, locale: Locale) {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn accepted(form: &HtmlFormElement, answer: &Answer, sent: String, stored_ms: u32, locale: Locale, body: &FormData) {
+fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: String, stored_ms: u32, body: &FormData) {
     let next = named(form, "next");
     let Some(position) = answer.number("position").map(|position| Position(position as u64)) else {
         // Nothing was stored: signed in, or out.
@@ -161,10 +167,8 @@ fn accepted(form: &HtmlFormElement, answer: &Answer, sent: String, stored_ms: u3
         // The other page waits for the position, and says so if it takes long.
         return tab::go(&next.value());
     }
-    let done = form.get_attribute("data-done").unwrap_or_else(|| "Done".to_owned());
-    let money = currency_of(form).zip(body.get("amount").as_string()).and_then(|(currency, amount)| {
-        Some(locale.format_money(locale.parse_amount(&amount, currency).ok()?, currency))
-    });
+    let done = command.element.get_attribute("data-done").unwrap_or_else(|| "Done".to_owned());
+    let money = body.get("amount").as_string().and_then(|amount| command.money(&amount));
     show_way(
         form,
         Way {

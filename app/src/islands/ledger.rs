@@ -11,8 +11,16 @@ pub fn short_id(full: &str) -> String {
     }
 }
 
+/// The icon of a mark, as markup.
+#[cfg(feature = "ssr")]
+pub fn mark_icon(mark: Mark) -> String {
+    let mut html = Html::default();
+    icon(&mut html, mark_path(mark));
+    html.into_string()
+}
+
 /// An icon's shape on a 16 × 16 grid.
-pub fn mark_path(mark: Mark) -> &'static str {
+pub(super) fn mark_path(mark: Mark) -> &'static str {
     match mark {
         Mark::In => "M8 2.5v9M4.5 8 8 11.5 11.5 8M3 14h10",
         Mark::Out => "M8 11.5v-9M4.5 6 8 2.5 11.5 6M3 14h10",

@@ -1,39 +1,39 @@
 //! The parts of a page that are alive in the browser. Everything else is rendered by the server alone.
 //!
-//! There is one island, [`LivePart`]; what is in it is a [`Part`]: a model that is drawn as markup by the same code on
+//! There is one island, [`LivePart`], behind all components of this module; what is in it is a [`Part`]: a model that is drawn as markup by the same code on
 //! both sides. In the browser it goes on from the position that the page was rendered at: news changes the model, it is
 //! drawn again, and what differs is changed in the page, element by element, so that focus and scrolling stay.
 //!
 //! Why not a view of Leptos' own in each island: the same parts so written made a module of 211 KB (brotli).
 //!
-//! Forms and copy buttons need no island: the page's [`LiveState`] makes all of them better from outside.
+//! Forms and copy buttons need no island: the page's `LiveState` makes all of them better from outside.
 
-mod accounts;
+pub mod accounts;
 #[cfg(feature = "hydrate")]
 mod dom;
-mod events;
+pub mod events;
 #[cfg(feature = "hydrate")]
 mod forms;
-mod html;
+pub mod html;
 mod ledger;
+#[cfg(feature = "ssr")]
+mod parts;
 #[cfg(feature = "hydrate")]
 mod session;
-mod statement;
-mod status;
-mod time_machine;
-mod transfers;
+pub mod statement;
+pub mod status;
+pub mod time_machine;
+pub mod transfers;
 
 use leptos::prelude::*;
 
-pub use accounts::{AccountHead, AccountRows, AccountTotals};
-pub use events::{EventRows, Filter};
-pub use html::Html;
-pub use ledger::{mark_path, short_id};
-pub use statement::{LatestRows, StatementRows};
-pub use status::{LiveState, OfflineNote, ThemeSwitch};
-pub use time_machine::TimeMachine;
-pub use transfers::{TransferPage, TransferRows};
+#[cfg(feature = "ssr")]
+pub use ledger::mark_icon;
+pub use ledger::short_id;
+#[cfg(feature = "ssr")]
+pub use parts::*;
 
+use self::html::Html;
 use crate::{
     domain::AccountId,
     live::State,
@@ -97,7 +97,7 @@ fn element_id(kind: &str) -> String {
 }
 
 macro_rules! kinds {
-    ($($kind:literal: $part:ident;)*) => {
+    ($($kind:literal: $part:ty;)*) => {
         /// A part from its model. `None`: from another version of the server.
         #[cfg(feature = "hydrate")]
         fn read(kind: &str, model: &str) -> Option<Box<dyn Part>> {
@@ -108,41 +108,29 @@ macro_rules! kinds {
         }
 
         $(#[cfg(feature = "ssr")]
-        impl $part {
-            /// As it goes into a page that shows `position`.
-            pub fn into_page(self, position: Position) -> AnyView {
-                into_page($kind, &self, &self, position)
-            }
+        impl Kind for $part {
+            const KIND: &'static str = $kind;
         })*
     };
 }
 
-kinds! {
-    "state": LiveState;
-    "offline": OfflineNote;
-    "theme": ThemeSwitch;
-    "account": AccountHead;
-    "totals": AccountTotals;
-    "accounts": AccountRows;
-    "statement": StatementRows;
-    "latest": LatestRows;
-    "transfers": TransferRows;
-    "transfer": TransferPage;
-    "events": EventRows;
-    "time-machine": TimeMachine;
+/// What [`LivePart`] calls it.
+#[cfg(feature = "ssr")]
+trait Kind {
+    const KIND: &'static str;
 }
 
-#[cfg(feature = "ssr")]
-fn into_page(kind: &str, part: &dyn Part, model: &impl serde::Serialize, position: Position) -> AnyView {
-    let mut html = Html::default();
-    part.draw(&mut html);
-    let markup = html.into_string();
-    let model = serde_json::to_string(model).unwrap_or_default();
-    let (id, kind) = (element_id(kind), kind.to_owned());
-    view! {
-        <LivePart kind=kind model=model position=position>
-            <div class="part" id=id inner_html=markup></div>
-        </LivePart>
-    }
-    .into_any()
+kinds! {
+    "state": status::LiveState;
+    "offline": status::OfflineNote;
+    "theme": status::ThemeSwitch;
+    "account": accounts::AccountHead;
+    "totals": accounts::AccountTotals;
+    "accounts": accounts::AccountRows;
+    "statement": statement::StatementRows;
+    "latest": statement::LatestRows;
+    "transfers": transfers::TransferRows;
+    "transfer": transfers::TransferPage;
+    "events": events::EventRows;
+    "time-machine": time_machine::TimeMachine;
 }

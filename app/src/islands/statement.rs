@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Html, Names, Part,
+    Names, Part,
+    html::Html,
     ledger::{arrivals, cell, cell_of, link, mark, note, row, table, time},
     name_of,
 };

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Html, Part, ledger::icon};
-use crate::{live::State, locale::Locale, wire::LiveQuery};
+use super::{Part, html::Html, ledger::icon};
+use crate::{live::State, wire::LiveQuery};
 
 /// "live", "reconnecting", "offline since 14:02".
 ///
@@ -11,7 +11,6 @@ use crate::{live::State, locale::Locale, wire::LiveQuery};
 /// session while the page is in use, and makes `<button data-copy="…">` copy.
 #[derive(Serialize, Deserialize)]
 pub struct LiveState {
-    locale: Locale,
     /// When the session's token runs out, microseconds since 1970.
     expires_at: i64,
     #[serde(skip)]
@@ -28,8 +27,8 @@ impl Default for Shown {
 }
 
 impl LiveState {
-    pub fn new(locale: Locale, expires_at: i64) -> Self {
-        Self { locale, expires_at, state: Shown::default() }
+    pub fn new(expires_at: i64) -> Self {
+        Self { expires_at, state: Shown::default() }
     }
 }
 
@@ -63,7 +62,7 @@ impl Part for LiveState {
     fn begin(&self, _stage: &std::rc::Rc<super::dom::Stage>) {
         super::session::keep(self.expires_at);
         super::session::copy_buttons();
-        super::forms::better(self.locale);
+        super::forms::better();
     }
 }
 

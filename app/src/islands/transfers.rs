@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Html, Names, Part,
+    Names, Part,
+    html::Html,
     ledger::{arrivals, cell, cell_of, copy, fact, icon, id, link, note, row, short_id, state, table, time},
     name_of,
 };

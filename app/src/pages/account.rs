@@ -118,7 +118,7 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
     let (id, name) = (account.id, account.name.clone());
     let actions = actions(visit, &account, open);
     view! {
-        {OfflineNote::default().into_page(seen.position)}
+        <OfflineNote />
         <nav aria-label="Where this is">
             <ol class="crumbs">
                 <li>
@@ -139,7 +139,7 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
             </ol>
         </nav>
         <div class="head">
-            {AccountHead::new(account, visit.locale).into_page(seen.position)} {actions}
+            <AccountHead account position=seen.position locale=visit.locale /> {actions}
         </div>
     }
     .into_any()
@@ -225,8 +225,20 @@ fn statement_rows(
     // What is not entered yet belongs on top of the newest entries only.
     let pending = if filter.after.is_none() && filter.text.is_none() { pending } else { Vec::new() };
     let carried = statement.next.is_some() && filter.text.is_none() && !filter.by_date;
-    StatementRows::new(&account, statement.items, pending, names, live, filter.by_date, carried, visit.locale)
-        .into_page(seen.position)
+    view! {
+        <StatementRows
+            account
+            rows=statement.items
+            pending
+            names
+            position=seen.position
+            locale=visit.locale
+            live
+            by_date=filter.by_date
+            carried=carried
+        />
+    }
+    .into_any()
 }
 
 fn nothing_found(id: AccountId, filter: &StatementFilter) -> AnyView {

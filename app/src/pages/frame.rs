@@ -158,7 +158,7 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
                     {admin.then(|| link(Nav::TrialBalance, "/trial-balance", "Trial balance"))}
                 </nav>
                 <div class="mast-end">
-                    {LiveState::new(request.locale, viewer.expires_at).into_page(seen)}
+                    <LiveState seen expires_at=viewer.expires_at />
                     <details class="menu" name="menu">
                         <summary>
                             <span>{viewer.name.clone()}</span>
@@ -172,7 +172,7 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
                             <a href="/profile">"Profile and password"</a>
                             <div class="menu-row">
                                 <span>"Theme"</span>
-                                {ThemeSwitch { theme }.into_page(seen)}
+                                <ThemeSwitch theme />
                             </div>
                             <hr />
                             <form method="post" action="/api/fn/sign_out">

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use crate::{api::AppError, domain::Currency};
+use crate::{api::AppError, domain::Currency, islands::CommandForm};
 
 use super::{
     Nav, Sheet, Visit,
-    fields::{Field, hidden, whole},
+    fields::{Field, hidden},
     refusal::Refusal,
     show,
 };
@@ -64,7 +64,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         };
         (owner.view(&refusal), limit.view(&refusal))
     });
-    let refused = refusal.of("currency");
+    let (name, refused, whole) = (name.view(&refusal), refusal.of("currency"), refusal.whole());
     let body = view! {
         <nav aria-label="Where this is">
             <ol class="crumbs">
@@ -81,11 +81,11 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             </div>
         </div>
         <section class="slip">
-                <form class="form" method="post" action=ENDPOINT data-command="" data-done="Opened">
-                {whole(&refusal)}
+            <CommandForm locale done="Opened".to_owned() nostrip:refused=whole>
+                <form class="form" method="post" action=ENDPOINT>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
                     <input type="hidden" name="next" value="/" data-go />
-                    {name.view(&refusal)}
+                    {name}
                     <div class="field" data-refused=refused.as_ref().map(|_| "")>
                         <label for="currency">"Currency"</label>
                         <select id="currency" name="currency" aria-describedby="currency-help">
@@ -103,6 +103,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
                         </a>
                     </div>
                 </form>
+            </CommandForm>
         </section>
     };
     Ok(Sheet { title: "Open account".to_owned(), nav: Nav::Accounts, narrow: true, ..Sheet::of(body.into_any()) })

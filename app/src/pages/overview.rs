@@ -83,20 +83,20 @@ fn accounts(visit: &Visit, seen: &Seen<Overview>) -> AnyView {
                     <h2>"Latest movements"</h2>
                     <a href="/timeline">"Timeline"</a>
                 </div>
-                {LatestRows::new(latest.clone(), accounts, locale).into_page(position)}
+                <LatestRows rows=latest.clone() accounts=accounts.clone() position locale />
             </section>
         }
     });
     view! {
-        {OfflineNote::default().into_page(position)}
+        <OfflineNote />
         <div class="head">
             <div class="head-text">
                 <h1>"Accounts"</h1>
-                {AccountTotals::new(accounts.clone(), locale).into_page(position)}
+                <AccountTotals accounts=accounts.clone() position locale />
             </div>
             <div class="actions">{open_link("button main", "Open account")}</div>
         </div>
-        {AccountRows::new(accounts.clone(), locale, accounts.len() < LIVE_LIST).into_page(position)}
+        <AccountRows accounts=accounts.clone() position locale whole=accounts.len() < LIVE_LIST />
         {latest}
     }
     .into_any()

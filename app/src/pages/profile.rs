@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use crate::api::AppError;
+use crate::{api::AppError, islands::CommandForm};
 
 use super::{
     Sheet, Visit,
-    fields::{Field, whole},
+    fields::{Field, hidden},
     refusal::Refusal,
     show,
 };
@@ -34,6 +34,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         hint: Some("At least 12 characters. A few plain words are good."),
         ..Field::default()
     };
+    let (old, new) = (old.view(&refusal), new.view(&refusal));
     let body = view! {
         <div class="head">
             <div class="head-text">
@@ -59,13 +60,15 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             <div class="slip-head">
                 <h2 id="change-password">"Change password"</h2>
             </div>
-            <form class="form" method="post" action="/api/fn/change_password" data-command="" data-done="Password changed">
-                {whole(&refusal)} {old.view(&refusal)} {new.view(&refusal)}
+            <CommandForm locale=visit.locale done="Password changed".to_owned() nostrip:refused=refusal.whole()>
+            <form class="form" method="post" action="/api/fn/change_password">
+                {hidden("next", "/profile?changed=1".to_owned())} {old} {new}
                 <p class="will">"You will be signed out everywhere else, at once."</p>
                 <div class="slip-foot">
                     <button class="button main">"Change password"</button>
                 </div>
             </form>
+            </CommandForm>
         </section>
     };
     Ok(Sheet { title: "Profile".to_owned(), narrow: true, ..Sheet::of(body.into_any()) })

@@ -41,7 +41,7 @@ pub fn sign_in() -> AnyView {
             <div class="slip-head">
                 <h1>"Sign in"</h1>
             </div>
-            <form method="post" action="/api/fn/sign_in" data-command="">
+            <form method="post" action="/api/fn/sign_in">
                 {whole(&refusal)} <input type="hidden" name="next" value=next />
                 {email.view(&refusal)} {password.view(&refusal)}
                 <button class="button main">"Sign in"</button>

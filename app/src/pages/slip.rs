@@ -6,8 +6,9 @@ use leptos::prelude::*;
 
 use crate::{
     api::AppError,
-    components::{id_copied, short_id},
+    components::{Icon, icon, id_copied, short_id},
     domain::{AccountId, EventId, IdError, account::Status},
+    islands::CommandForm,
     links,
     ports::{AccountsFilter, EventsFilter},
     wire::{AccountView, EventView},
@@ -16,7 +17,7 @@ use crate::{
 
 use super::{
     Visit,
-    fields::{Field, amount, hidden, whole},
+    fields::{Field, amount, hidden},
     refusal::Refusal,
 };
 
@@ -116,7 +117,7 @@ impl Slip {
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Deposit | Self::Withdraw => &["amount", "description", "effective_on"],
-            Self::Transfer => &["to", "amount", "description"],
+            Self::Transfer => &["to", "to_id", "amount", "description"],
             Self::Freeze | Self::Reverse => &["reason"],
             Self::Limit => &["limit"],
             Self::Close | Self::Unfreeze => &[],
@@ -189,11 +190,10 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 <h2 id="slip">{if slip.will().is_empty() { slip.heading() } else { slip.question() }}</h2>
                 <a href=back.clone()>"Close"</a>
             </div>
-                <form method="post" action=slip.endpoint() data-command="" data-currency=currency.code() data-done=slip.done()>
-                    {whole(&refusal)}
+            <CommandForm locale currency done=slip.done().to_owned() nostrip:refused=refusal.whole()>
+                <form method="post" action=slip.endpoint()>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
-                    {hidden(account_field, id.to_string())} {hidden("currency", currency.code().to_owned())}
-                    {hidden("next", back.clone())} {fields} {will(slip)}
+                    {hidden(account_field, id.to_string())} {hidden("currency", currency.code().to_owned())} {hidden("next", back.clone())} {fields} {will(slip)}
                     <div class="slip-foot">
                         <button class=slip.button_class()>{slip.button()}</button>
                         <a class="button bare" href=back.clone()>
@@ -201,6 +201,7 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                         </a>
                     </div>
                 </form>
+            </CommandForm>
         </section>
     }
     .into_any())
@@ -313,9 +314,11 @@ async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Re
         max_length: Some(36),
         ..Field::default()
     };
+    let chosen_refused = refused.filter(|_| !elsewhere);
+    let typed_refusal = if elsewhere { refusal.moved("to", "to_id") } else { Refusal::default() };
     let select = (!others.is_empty()).then(|| {
         view! {
-            <div class="field" data-refused=(refused.is_some() && !elsewhere).then_some("")>
+            <div class="field" data-refused=chosen_refused.as_ref().map(|_| "")>
                 <label for="to">"To"</label>
                 <select id="to" name="to">
                     {options}
@@ -323,13 +326,23 @@ async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Re
                         "Another account, by its id"
                     </option>
                 </select>
+                {chosen_refused
+                    .clone()
+                    .map(|why| {
+                        view! {
+                            <p class="refusal">
+                                {icon(Icon::Stop)}
+                                <span>{why}</span>
+                            </p>
+                        }
+                    })}
             </div>
         }
     });
     let class = if others.is_empty() { "" } else { "other" };
     Ok(view! {
         {select}
-        <div class=class>{field.view(&refusal.moved("to", "to_id"))}</div>
+        <div class=class>{field.view(&typed_refusal)}</div>
     }
     .into_any())
 }

@@ -46,7 +46,7 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
     let position = seen.position;
     let next = seen.value.next.as_deref().map(|next| (next, "Older transfers"));
     let body = view! {
-        {OfflineNote::default().into_page(position)}
+        <OfflineNote />
         <div class="head">
             <div class="head-text">
                 <h1>"Transfers"</h1>
@@ -58,7 +58,7 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
             {new}
         </div>
         {if rows.is_empty() { empty(turned).into_any() } else {
-            TransferRows::new(rows, names, !turned, locale).into_page(position)
+            view! { <TransferRows transfers=rows names position locale live=!turned /> }.into_any()
         }}
         {paging(&visit.asked, "Pages of transfers", turned, next)}
     };
@@ -100,7 +100,7 @@ async fn one(visit: Visit) -> Result<Sheet, AppError> {
         words::transfer_state(transfer.state, None).to_lowercase()
     );
     let body = view! {
-        {OfflineNote::default().into_page(position)}
+        <OfflineNote />
         <nav aria-label="Where this is">
             <ol class="crumbs">
                 <li>
@@ -109,7 +109,7 @@ async fn one(visit: Visit) -> Result<Sheet, AppError> {
                 <li>{short_id(&id.to_string())}</li>
             </ol>
         </nav>
-        {TransferPage::new(transfer, names, locale).into_page(position)}
+        <TransferPage transfer names position locale />
     };
     Ok(Sheet { title, nav: Nav::Transfers, shown: Some((&seen).into()), ..Sheet::of(body.into_any()) })
 }

@@ -12,6 +12,7 @@ pub mod network;
 pub mod openapi;
 pub mod pages;
 pub mod problem;
+mod refill;
 pub mod request;
 pub mod rest;
 pub mod router;

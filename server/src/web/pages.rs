@@ -9,7 +9,7 @@ use app::{
 };
 use axum::{
     Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Path, Request, State},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -17,7 +17,7 @@ use axum::{
 use leptos::prelude::provide_context;
 use leptos_axum::LeptosRoutes as _;
 
-use super::{AppState, Caller, Problem, SignedIn, assets};
+use super::{AppState, Caller, Problem, SignedIn, assets, refill};
 
 /// All pages, the not-found page for what is none, the download of a statement, and `/api/fn/{name}`.
 pub fn pages() -> Router<AppState> {
@@ -32,12 +32,24 @@ async fn page(State(state): State<AppState>, Caller(known): Caller, request: Req
     shell::respond(context(&state, known), request).await
 }
 
-async fn server_function(State(state): State<AppState>, Caller(known): Caller, request: Request<Body>) -> Response {
+async fn server_function(
+    State(state): State<AppState>,
+    Caller(known): Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let (path, method) = (request.uri().path(), request.method().clone());
     if server_fn::axum::get_server_fn_service(path, method).is_none() {
-        return Problem::from(AppError::NotFound).into_response();
+        return Err(AppError::NotFound.into());
     }
-    leptos_axum::handle_server_fns_with_context(context(&state, known), request).await.into_response()
+    let (head, body) = request.into_parts();
+    // How long it may be is limited before it comes here.
+    let body = to_bytes(body, usize::MAX).await.map_err(|_| AppError::invalid("form", "the form does not read"))?;
+    let fields = refill::fields(&head.headers, body.clone()).await;
+    let request = Request::from_parts(head, Body::from(body));
+    let answer = leptos_axum::handle_server_fns_with_context(context(&state, known), request).await;
+    let mut answer = answer.into_response();
+    refill::refill(&mut answer, &fields);
+    Ok(answer)
 }
 
 /// What pages and server functions find in their context.

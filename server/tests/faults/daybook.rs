@@ -22,6 +22,8 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger with one admin, `admin@example.org`.
     pub fn new() -> Self {
+        // Whichever test comes first installs it; the HTTP client wants one even for plain HTTP.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
         let ledger = Self { data: tempfile::tempdir().expect("a temporary folder"), port };
         let added = ledger.run_with_input(

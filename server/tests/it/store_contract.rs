@@ -1,6 +1,6 @@
 //! What every event store has to hold to; the same tests for each implementation.
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
 use app::{
     domain::EventId,
@@ -268,7 +268,7 @@ const COPY: &str = "stream_kind, stream_id, version, event_type, schema, payload
 async fn w1_sqlite_refuses_insert_or_replace() {
     let log = TempLog::new();
     let store = log.open().await;
-    let (chain, events) = with_three(store.deref()).await;
+    let (chain, events) = with_three(&*store).await;
     for (place, id, version) in [
         // Over an existing position, event id, version; and a gap.
         ("2", "randomblob(16)", "77"),
@@ -291,14 +291,14 @@ async fn w1_sqlite_refuses_insert_or_replace() {
     ] {
         assert!(Place::run(&log, sql).await.is_err(), "{sql}");
     }
-    assert_holds(store.deref(), &events, &chain.head).await;
+    assert_holds(&*store, &events, &chain.head).await;
 }
 
 #[tokio::test]
 async fn a_row_that_does_not_read_is_an_error_and_is_not_skipped() {
     let log = TempLog::new();
     let store = log.open().await;
-    with_three(store.deref()).await;
+    with_three(&*store).await;
     let mut raw = log.raw().await;
     raw.execute("DROP TRIGGER events_are_never_changed").await.unwrap();
     raw.execute("UPDATE events SET stream_kind = 99 WHERE position = 2").await.unwrap();

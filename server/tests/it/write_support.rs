@@ -195,6 +195,7 @@ pub struct Faulty {
     /// Each append takes one permit.
     gate: Semaphore,
     appends: watch::Sender<usize>,
+    lookups: watch::Sender<usize>,
     /// All that can be known of the store is that it is away.
     away: watch::Sender<bool>,
 }
@@ -207,6 +208,7 @@ impl Faulty {
             script: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             appends: watch::Sender::new(0),
+            lookups: watch::Sender::new(0),
             away: watch::Sender::new(false),
         })
     }
@@ -232,6 +234,11 @@ impl Faulty {
     /// Waits until so many appends were begun.
     pub async fn appends(&self, count: usize) {
         self.appends.subscribe().wait_for(|begun| *begun >= count).await.unwrap();
+    }
+
+    /// Waits until so many lookups of commands were begun.
+    pub async fn lookups(&self, count: usize) {
+        self.lookups.subscribe().wait_for(|begun| *begun >= count).await.unwrap();
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -276,6 +283,7 @@ impl EventStore for Faulty {
     }
 
     async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError> {
+        self.lookups.send_modify(|begun| *begun += 1);
         self.check()?;
         self.inner.find_commands(commands).await
     }

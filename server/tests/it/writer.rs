@@ -30,6 +30,16 @@ struct Rig {
     writer: Writer,
     heads: watch::Receiver<Head>,
     task: JoinHandle<()>,
+    _released: ReleasedInTheEnd,
+}
+
+/// Lets held appends go, so that a test that fails ends.
+struct ReleasedInTheEnd(Arc<Faulty>);
+
+impl Drop for ReleasedInTheEnd {
+    fn drop(&mut self) {
+        self.0.release(1000);
+    }
 }
 
 impl Rig {
@@ -42,7 +52,8 @@ impl Rig {
         let store = Faulty::over(log.open().await);
         let clock = TestClock::at(1_000_000);
         let (writer, heads, task) = Writer::start(store.clone(), clock.clone(), settings);
-        Self { log, store, clock, writer, heads, task }
+        let _released = ReleasedInTheEnd(store.clone());
+        Self { log, store, clock, writer, heads, task, _released }
     }
 
     /// With account 1 open and 100 in it: positions 1 and 2, commands 1 and 2.
@@ -345,23 +356,29 @@ async fn a_command_with_nothing_to_do_is_answered_with_where_the_stream_is() {
 
 #[tokio::test]
 async fn a_refusal_that_rests_on_an_event_not_committed_yet_is_not_told_before_it_is() {
-    let rig = Rig::with_account().await;
-    rig.store.script([Some(Fault::Unavailable)]);
-    rig.store.hold();
-    let freeze = rig.begin(submission(3, 1, AccountCommand::FreezeAccount { reason: "test".into() }));
-    rig.store.appends(3).await;
-    let deposit = rig.begin(deposit(4, 1, 10));
-    rig.store.release(10);
-    assert!(matches!(freeze.await.unwrap(), Err(SubmitError::Unavailable(StoreError::Unavailable(_)))));
-    assert_eq!(deposit.await.unwrap().unwrap().position, Position(3));
-
-    rig.store.hold();
-    let freeze = rig.begin(submission(5, 1, AccountCommand::FreezeAccount { reason: "test".into() }));
-    rig.store.appends(5).await;
-    let refused = rig.begin(self::deposit(6, 1, 10));
-    rig.store.release(10);
-    assert!(freeze.await.unwrap().is_ok());
-    assert_eq!(rejected(refused.await.unwrap()), Rejection::AccountFrozen);
+    for fault in [Some(Fault::Unavailable), None] {
+        let rig = Rig::with_account().await;
+        rig.store.script([fault]);
+        rig.store.hold();
+        let freeze = rig.begin(submission(3, 1, AccountCommand::FreezeAccount { reason: "test".into() }));
+        rig.store.appends(3).await;
+        let late = rig.begin(deposit(4, 1, 10));
+        rig.store.lookups(1).await;
+        // The next lookup begins after the first one's command was decided again.
+        let later = rig.begin(deposit(5, 1, 10));
+        rig.store.lookups(2).await;
+        tokio::task::yield_now().await;
+        assert!(!late.is_finished());
+        rig.store.release(10);
+        if fault.is_some() {
+            assert!(matches!(freeze.await.unwrap(), Err(SubmitError::Unavailable(StoreError::Unavailable(_)))));
+            assert!(late.await.unwrap().is_ok() && later.await.unwrap().is_ok());
+        } else {
+            assert!(freeze.await.unwrap().is_ok());
+            assert_eq!(rejected(late.await.unwrap()), Rejection::AccountFrozen);
+            assert_eq!(rejected(later.await.unwrap()), Rejection::AccountFrozen);
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use self::replay::{Chain, State, Stored, changes, evolve, replay, verify};
 use super::{
-    Html, Part,
+    Part,
     events::actor,
+    html::Html,
     ledger::{cell, cell_of, fact, icon, id, link, mark, row, said, short_id, table},
 };
 #[cfg(feature = "ssr")]
-use crate::wire::{EventView, Version};
+use crate::wire::Version;
 use crate::{
     domain::{Currency, UserId},
     links,
@@ -34,7 +35,7 @@ pub struct TimeMachine {
     /// The viewer, called by name where they did something.
     me: (UserId, String),
     locale: Locale,
-    /// From the first on. The browser fetches them by itself, once.
+    /// From the first on. The browser fetches them, once.
     #[serde(skip)]
     events: Vec<Stored>,
     #[serde(skip)]
@@ -42,19 +43,11 @@ pub struct TimeMachine {
 }
 
 impl TimeMachine {
-    /// `at`: the version to stand at, the newest if absent. `events`: the stream from its first event on, for who has no
-    /// JavaScript.
+    /// `at`: the version to stand at, the newest if absent.
     #[cfg(feature = "ssr")]
-    pub fn new(
-        stream: StreamId,
-        at: Option<Version>,
-        me: (UserId, String),
-        events: Vec<EventView>,
-        locale: Locale,
-    ) -> Self {
-        let events: Vec<Stored> = events.into_iter().filter_map(Stored::of).collect();
-        let at = at.and_then(|at| usize::try_from(at.0).ok()).filter(|at| *at < events.len());
-        Self { stream, at, me, locale, chain: Chain::Unchecked, events }
+    pub fn new(stream: StreamId, at: Option<Version>, me: (UserId, String), locale: Locale) -> Self {
+        let at = at.and_then(|at| usize::try_from(at.0).ok());
+        Self { stream, at, me, locale, events: Vec::new(), chain: Chain::Unbroken }
     }
 
     /// How many events have happened at the moment shown, at least one.
@@ -155,7 +148,6 @@ impl TimeMachine {
     fn draw_seal(&self, html: &mut Html) {
         let count = self.locale.format_count(self.events.len() as u64);
         let (state, text) = match self.chain {
-            Chain::Unchecked => ("checking", format!("{count} entries, chain not checked without JavaScript")),
             Chain::Unbroken => ("ok", format!("{count} entries, chain verified in this browser")),
             Chain::Broken(version) => {
                 ("broken", format!("The chain is broken at entry {version}: what is stored was changed"))

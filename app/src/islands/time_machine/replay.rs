@@ -36,25 +36,6 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// `None`: its payload does not read.
-    #[cfg(feature = "ssr")]
-    pub(super) fn of(event: crate::wire::EventView) -> Option<Self> {
-        Some(Self {
-            position: event.position,
-            event_id: event.event_id,
-            stream: event.stream,
-            version: event.version,
-            event_type: event.event_type,
-            schema: event.schema,
-            recorded_at: event.recorded_at,
-            payload: RawValue::from_string(event.payload).ok()?,
-            metadata: RawValue::from_string(event.metadata).ok(),
-            hash: event.hash,
-            correlation_id: event.correlation_id,
-            causation_id: event.causation_id,
-        })
-    }
-
     /// `None`: written by a newer Daybook.
     pub(super) fn event(&self) -> Option<Event> {
         decode(&self.event_type, self.schema, self.payload.get().as_bytes()).ok()
@@ -69,7 +50,6 @@ impl Stored {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Chain {
     #[default]
-    Unchecked,
     Unbroken,
     /// The first event whose hash does not follow.
     Broken(Version),

@@ -6,7 +6,7 @@ use crate::{
     api::AppError,
     components::short_id,
     domain::CommandId,
-    islands::{EventRows, Filter, Names, OfflineNote},
+    islands::{EventRows, Names, OfflineNote},
     ports::EventsFilter,
     wire::{Position, StreamId},
 };
@@ -99,12 +99,13 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let rows = if events.is_empty() {
         empty(&wanted, turned).into_any()
     } else {
-        let narrowed = Filter { stream: wanted.stream, event_type: wanted.kind.clone(), text: wanted.text.clone() };
+        let (stream, event_type, text) = (wanted.stream, wanted.kind.clone(), wanted.text.clone());
+        // What follows from one command has ended; its page is not added to.
         let live = wanted.all() && !turned;
-        EventRows::new(events, narrowed, live, now, locale).into_page(position)
+        view! { <EventRows events position locale now live nostrip:stream=stream nostrip:event_type=event_type nostrip:text=text /> }.into_any()
     };
     let body = view! {
-        {OfflineNote::default().into_page(position)}
+        <OfflineNote />
         <div class="head">
             <div class="head-text">
                 <h1>"Timeline"</h1>
@@ -207,7 +208,8 @@ fn chips(visit: &Visit, wanted: &Wanted, names: &Names) -> Option<AnyView> {
         let parameter = if visit.asked.query("stream").is_some() { "stream" } else { "q" };
         chip(parameter, name.unwrap_or_else(|| short_id(&stream.to_string())))
     });
-    let together = wanted.together.map(|id| chip("correlation", format!("together with {}", short_id(&id.to_string()))));
+    let together =
+        wanted.together.map(|id| chip("correlation", format!("together with {}", short_id(&id.to_string()))));
     let text = wanted.text.as_ref().map(|text| chip("q", format!("“{text}”")));
     (!wanted.all()).then(|| {
         view! {

@@ -81,6 +81,10 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
             sql.push_bind(stream.to_string());
         }
     }
+    if let (Some(stream), Some(version)) = (filter.stream, filter.up_to) {
+        condition(sql, "t.position <= (SELECT max(position) FROM feed WHERE stream = ");
+        sql.push_bind(stream.to_string()).push(" AND version <= ").push_bind(version.as_i64()).push(")");
+    }
     if let Some(event) = filter.event {
         condition(sql, "t.position = (SELECT position FROM feed WHERE event_id = ");
         sql.push_bind(event.to_string()).push(")");

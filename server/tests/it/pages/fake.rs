@@ -296,6 +296,7 @@ impl QueryPort for Fake {
     }
 
     async fn events(&self, _: &Viewer, filter: EventsFilter, _: Freshness) -> Result<Seen<Page<EventView>>, AppError> {
+        let newest = filter.up_to.map_or(40, |version| version.0.min(40));
         let wanted = |event: &EventView| {
             filter.stream.is_none_or(|stream| stream == event.stream)
                 && filter.event.is_none_or(|id| id == event.event_id)
@@ -305,7 +306,7 @@ impl QueryPort for Fake {
         let (items, next): (Vec<_>, _) = if filter.ascending {
             ((1..=40).map(event).filter(|event| wanted(event) && after(event)).collect(), None)
         } else {
-            let items = (1..=40).rev().map(event).filter(wanted).take(filter.limit.min(6) as usize);
+            let items = (1..=newest).rev().map(event).filter(wanted).take(filter.limit.min(6) as usize);
             (items.collect(), Some("1041".to_owned()))
         };
         self.seen(Page { items, next }, no_page())

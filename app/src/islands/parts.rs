@@ -1,0 +1,195 @@
+//! The parts as components, for pages. Each shows what it is given, as of `position`, and goes on from there by itself.
+
+use leptos::prelude::*;
+use serde::Serialize;
+
+use super::{
+    Kind, LivePart, Names, Part, accounts, element_id,
+    events::{self, Filter},
+    html::Html,
+    ledger::{icon, mark_path},
+    statement, status, time_machine, transfers,
+};
+use crate::{
+    domain::{Currency, UserId},
+    locale::Locale,
+    wire::{AccountView, EventView, Position, StatementRow, StreamId, TransferView, Version},
+    words::Mark,
+};
+
+/// The part as it goes into a page; `shown`: what it looks like until there is news.
+fn alive<P: Part + Kind + Serialize>(part: &P, position: Position, shown: AnyView) -> AnyView {
+    let model = serde_json::to_string(part).unwrap_or_default();
+    let (id, kind) = (element_id(P::KIND), P::KIND.to_owned());
+    view! {
+        <LivePart kind=kind model=model position=position>
+            <div class="part" id=id>{shown}</div>
+        </LivePart>
+    }
+    .into_any()
+}
+
+/// A part that looks as it draws itself.
+fn drawn<P: Part + Kind + Serialize>(part: &P, position: Position) -> AnyView {
+    let mut html = Html::default();
+    part.draw(&mut html);
+    let model = serde_json::to_string(part).unwrap_or_default();
+    let (id, kind, html) = (element_id(P::KIND), P::KIND.to_owned(), html.into_string());
+    view! {
+        <LivePart kind=kind model=model position=position>
+            <div class="part" id=id inner_html=html></div>
+        </LivePart>
+    }
+    .into_any()
+}
+
+/// In the head of every page: "live", "reconnecting", "offline since 14:02". Also renews the session while the page is in
+/// use, makes `<button data-copy="…">` copy, and each [`CommandForm`] better.
+///
+/// `seen`: the position that this page shows; `expires_at`: when the session's token runs out, microseconds since 1970.
+#[component]
+pub fn LiveState(seen: Position, expires_at: i64) -> impl IntoView {
+    drawn(&status::LiveState::new(expires_at), seen)
+}
+
+/// Above what a page shows, while offline: since when it is not known what has changed.
+#[component]
+pub fn OfflineNote() -> impl IntoView {
+    // It follows nothing: no position is too high.
+    drawn(&status::OfflineNote::default(), Position(u64::MAX))
+}
+
+/// System, light or dark. `theme`: the choice so far (`auto`, `light`, `dark`).
+#[component]
+pub fn ThemeSwitch(theme: String) -> impl IntoView {
+    drawn(&status::ThemeSwitch { theme }, Position(u64::MAX))
+}
+
+/// `.head-text` of an account's page: name, state, balance, available, held.
+#[component]
+pub fn AccountHead(account: AccountView, position: Position, locale: Locale) -> impl IntoView {
+    drawn(&accounts::AccountHead::new(account, locale), position)
+}
+
+/// Totals per currency over all accounts of the viewer.
+#[component]
+pub fn AccountTotals(accounts: Vec<AccountView>, position: Position, locale: Locale) -> impl IntoView {
+    drawn(&accounts::AccountTotals::new(accounts, locale), position)
+}
+
+/// The list of accounts. `whole`: all that the viewer has are on this page, so that a new one joins the list.
+#[component]
+pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
+    drawn(&accounts::AccountRows::new(accounts, locale, whole), position)
+}
+
+/// An account's statement. `live`: the newest entries in the order they were entered, unfiltered, so that new ones join
+/// on top; else they are counted and offered. `pending`: transfers that hold or promise money now. `by_date`: the balance
+/// runs by effective date, and is headed so. `carried`: there are older entries, and what they came to stands below.
+#[component]
+pub fn StatementRows(
+    account: AccountView,
+    rows: Vec<StatementRow>,
+    pending: Vec<TransferView>,
+    names: Names,
+    position: Position,
+    locale: Locale,
+    live: bool,
+    by_date: bool,
+    carried: bool,
+) -> impl IntoView {
+    let rows = statement::StatementRows::new(&account, rows, pending, names, live, by_date, carried, locale);
+    drawn(&rows, position)
+}
+
+/// The latest entries over `accounts`.
+#[component]
+pub fn LatestRows(
+    rows: Vec<StatementRow>,
+    accounts: Vec<AccountView>,
+    position: Position,
+    locale: Locale,
+) -> impl IntoView {
+    drawn(&statement::LatestRows::new(rows, &accounts, locale), position)
+}
+
+/// The list of transfers, newest first. `live`: the newest page. `names`: the viewer's own accounts; money from one of
+/// them is shown as leaving.
+#[component]
+pub fn TransferRows(
+    transfers: Vec<TransferView>,
+    names: Names,
+    position: Position,
+    locale: Locale,
+    live: bool,
+) -> impl IntoView {
+    drawn(&transfers::TransferRows::new(transfers, names, live, locale), position)
+}
+
+/// A transfer's page below its crumbs: state, amount, parties, its way, technical details.
+#[component]
+pub fn TransferPage(transfer: TransferView, names: Names, position: Position, locale: Locale) -> impl IntoView {
+    drawn(&transfers::TransferPage::new(transfer, names, locale), position)
+}
+
+/// Events, newest first. `live`: the newest page without a filter, so that new ones join on top; else those that pass
+/// the filter (`stream`, `event_type`, `text`) are counted and offered. `now`: when this is rendered, microseconds.
+#[component]
+pub fn EventRows(
+    events: Vec<EventView>,
+    position: Position,
+    locale: Locale,
+    now: i64,
+    live: bool,
+    #[prop(optional)] stream: Option<StreamId>,
+    #[prop(optional)] event_type: Option<String>,
+    #[prop(optional)] text: Option<String>,
+) -> impl IntoView {
+    drawn(&events::EventRows::new(events, Filter { stream, event_type, text }, live, now, locale), position)
+}
+
+/// The timeline of one stream. `children`: the moment `at` (the newest if absent), shown until the browser has fetched
+/// the stream, and without JavaScript. `me`: the viewer, called by name where they did something.
+#[component]
+pub fn TimeMachine(
+    children: Children,
+    stream: StreamId,
+    #[prop(optional)] at: Option<Version>,
+    me: (UserId, String),
+    position: Position,
+    locale: Locale,
+) -> impl IntoView {
+    alive(&time_machine::TimeMachine::new(stream, at, me, locale), position, children())
+}
+
+/// Around a `<form method="post" action="/api/fn/…">`: what the browser needs to make it better. It
+/// - shows how an amount is understood while it is typed, in `.understood` beside an `<input data-amount>`;
+/// - sends once however often it is submitted, under the hidden `command_id` that the form was shown with;
+/// - shows a refusal beside the field that caused it (`.field` around `[name=…]`), keeping what was typed;
+/// - shows the command's way: sent, stored, visible here; then takes a fresh `command_id`. Where the hidden field `next`
+///   has `data-go`, or nothing was stored (signed in), it goes to that page.
+///
+/// `done`: what to say then ("Deposited"; the amount follows by itself). `refused`: what the form without JavaScript was
+/// refused for, where no field is to blame.
+#[component]
+pub fn CommandForm(
+    children: Children,
+    locale: Locale,
+    #[prop(optional)] currency: Option<Currency>,
+    #[prop(optional)] done: Option<String>,
+    #[prop(optional)] refused: Option<String>,
+) -> impl IntoView {
+    let refused = refused.map(|words| {
+        let mut html = Html::default();
+        icon(&mut html, mark_path(Mark::Stop));
+        html.put("span", &[], &words);
+        view! { <p class="refusal whole" role="alert" inner_html=html.into_string()></p> }
+    });
+    let locale = serde_json::to_string(&locale).unwrap_or_default();
+    view! {
+        <div class="command" data-command=locale data-currency=currency.map(Currency::code) data-done=done>
+            {refused}
+            {children()}
+        </div>
+    }
+}
