@@ -79,7 +79,7 @@ pub trait TokenCheck: Send + Sync {
 
     /// Returns as soon as this session is ended before its token runs out. For open streams.
     async fn until_ended(&self, _viewer: &Viewer) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -147,7 +147,7 @@ fn submit(form: HtmlFormElement, command: Command) {
         }
         match answer {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                accepted(&form, &command, &answer, sent, since(started), &body)
+                accepted(&form, &command, &answer, sent, since(started), &body);
             }
             Ok(answer) => refused(&form, answer),
             Err(_) => refuse_all(&form, "No answer: it may be stored or not. Send it again: it is never done twice."),

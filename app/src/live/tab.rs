@@ -49,6 +49,8 @@ struct Tab {
     listeners: Vec<Listener>,
     state: State,
     position: Position,
+    /// A part has said where the page stands.
+    placed: bool,
     channel: Option<BroadcastChannel>,
     started: bool,
 }
@@ -60,6 +62,7 @@ thread_local! {
         listeners: Vec::new(),
         state: State::Connecting,
         position: Position(0),
+        placed: false,
         channel: None,
         started: false,
     });
@@ -78,7 +81,11 @@ pub(crate) fn position() -> Position {
 pub(crate) fn follow(queries: Vec<String>, from: Position, listener: Listener) {
     let first = with(|tab| {
         // Parts of one page are rendered at one position; should they differ, the lowest misses nothing.
-        tab.position = if tab.started { tab.position.min(from) } else { from };
+        // What follows nothing stands nowhere.
+        if from != Position(u64::MAX) {
+            tab.position = if tab.placed { tab.position.min(from) } else { from };
+            tab.placed = true;
+        }
         tab.queries.extend(queries);
         tab.listeners.push(listener);
         !std::mem::replace(&mut tab.started, true)

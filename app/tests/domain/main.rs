@@ -1,5 +1,5 @@
 //! The rules of the ledger and its event contract, tested from outside: what goes in, what comes out.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod account;
 mod account_closing;

@@ -177,4 +177,6 @@ async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: wa
         to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
         open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
     }
+    // The writer has ended; whoever listens is told so by its own cancellation, not by a bus that breaks.
+    std::future::pending().await
 }

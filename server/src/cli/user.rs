@@ -73,13 +73,12 @@ struct Password {
 
 async fn password(from_stdin: bool) -> anyhow::Result<Password> {
     let made = if from_stdin { None } else { Some(made_up()?) };
-    let text = match &made {
-        Some(made) => made.clone(),
-        None => {
-            let mut line = String::new();
-            std::io::stdin().lock().read_line(&mut line).context("reading the password from stdin")?;
-            line.trim_end_matches(['\r', '\n']).to_owned()
-        }
+    let text = if let Some(made) = &made {
+        made.clone()
+    } else {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).context("reading the password from stdin")?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
     };
     Ok(Password { hashed: Passwords::new()?.hash(&text).await?, made })
 }

@@ -122,7 +122,7 @@ impl Http {
         if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
             tracing::debug!("a provider for TLS was installed meanwhile");
         }
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build()?;
         Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 }

@@ -194,6 +194,7 @@ mod tests {
             .collect()
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "compared with what reading gives")]
     fn fields(fields: &[&str]) -> Result<Vec<String>, String> {
         Ok(fields.iter().map(|field| (*field).to_owned()).collect())
     }

@@ -100,6 +100,7 @@ impl Rows {
     }
 
     /// The next row, good or bad; `None` at the end.
+    #[allow(clippy::should_implement_trait, reason = "a file that fails to read is no item")]
     pub fn next(&mut self) -> io::Result<Option<Result<Row, BadRow>>> {
         Ok(self.records.next()?.map(|record| self.row(&record?)))
     }

@@ -28,7 +28,7 @@ const AHEAD: usize = 32 * 1024;
 /// Rows stored that may wait for their balance to be looked up.
 const UNCHECKED: usize = 32 * 1024;
 /// How long one command is tried again while the ledger is too busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A count, and the first few of what was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

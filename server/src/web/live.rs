@@ -40,12 +40,14 @@ pub async fn live(
     for (name, value) in &asked {
         match name.as_str() {
             "q" => queries.push(value.parse().map_err(|_| AppError::invalid("q", "no such live query"))?),
-            "from" => from = value.parse().map_err(|_| AppError::invalid("from", "a position is a whole number"))?,
+            "from" => {
+                from = position(value).ok_or_else(|| AppError::invalid("from", "a position is a whole number"))?
+            }
             _ => return Err(AppError::invalid(name, "unknown parameter").into()),
         }
     }
     // A browser that reconnects by itself knows better than the address it was given.
-    if let Some(last) = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok()) {
+    if let Some(last) = headers.get("last-event-id").and_then(|value| position(value.to_str().ok()?)) {
         from = last;
     }
     queries.sort_unstable();
@@ -64,6 +66,11 @@ pub async fn live(
         ("x-accel-buffering", "no"),
     ];
     Ok((headers, body).into_response())
+}
+
+/// A position that a log can have.
+fn position(text: &str) -> Option<Position> {
+    text.parse().ok().filter(|position: &Position| i64::try_from(position.0).is_ok())
 }
 
 async fn run(

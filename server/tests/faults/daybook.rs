@@ -71,7 +71,7 @@ impl Ledger {
             .spawn()
             .expect("daybook starts");
         let mut server = Server { child };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let ready = self.url("/readyz");
         loop {
             if let Ok(answer) = reqwest::get(&ready).await

@@ -107,7 +107,7 @@ async fn w1_w3_w4_r4_kill_nine_under_concurrent_commands_loses_and_doubles_nothi
 /// Waits until every transfer has ended and the read side has seen the whole log.
 async fn at_rest(ledger: &Ledger, http: &reqwest::Client) {
     let token = ledger.token(http).await;
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let status = get(ledger, http, &token, "/api/v1/status").await;
         let head = status["head"].as_u64();
@@ -169,7 +169,7 @@ async fn get(ledger: &Ledger, http: &reqwest::Client, token: &str, path: &str) -
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() {
         assert!(Instant::now() < deadline, "waited a minute until {what}");
         tokio::task::yield_now().await;

@@ -1,10 +1,11 @@
 //! Integration tests of the server, in one binary so that it links once; a module for each topic.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod api;
 mod cli;
 mod dying_store;
 mod feed;
+mod forms;
 mod handler;
 mod helpers;
 mod history;

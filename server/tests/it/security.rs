@@ -60,7 +60,7 @@ impl SessionPort for Scripted {
         Err(AppError::NotFound)
     }
     async fn renew(&self, _: &Viewer) -> Result<SignedIn, AppError> {
-        Ok(SignedIn { token: "fresh".to_owned(), viewer: viewer(Duration::from_secs(900)) })
+        Ok(SignedIn { token: "fresh".to_owned(), viewer: viewer(Duration::from_mins(15)) })
     }
     async fn change_password(&self, _: &Viewer, _: &str, _: &str) -> Result<SignedIn, AppError> {
         Err(AppError::NotFound)
@@ -299,6 +299,74 @@ async fn who_may_what_on_every_route() {
         answer(app.nobody().request(method, path)).await.refused(401, "not_signed_in");
     }
     app.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_see_which_page_and_stream() {
+    let app = App::spawn().await;
+    let (anna, bela) = (app.person("anna@example.com", false).await, app.person("bela@example.com", false).await);
+    let admin = app.person("admin@example.com", true).await;
+    let (account, other) = (anna.account("CZK", 1000).await, anna.account("CZK", 0).await);
+    let sent = anna.command("RequestTransfer", &json!({"from": account, "to": other, "amount": 1})).await;
+    let (event, end) = (sent.ok()["events"][0]["event_id"].clone(), sent.body["position"].as_u64().unwrap() + 5);
+    let transfer = sent.body["stream"].as_str().unwrap().trim_start_matches("transfer-").to_owned();
+    admin.get(&format!("/api/v1/events?wait_for={end}&wait_ms=20000")).await.ok();
+    admin.get(&format!("/api/v1/transfers/{transfer}?wait_for={end}&wait_ms=20000")).await.ok();
+
+    const AWAY: u16 = 303;
+    let pages: &[(&str, String, [u16; 4])] = &[
+        // nobody, Anna, Béla, admin
+        ("/", "/".to_owned(), [AWAY, 200, 200, 200]),
+        ("/sign-in", "/sign-in".to_owned(), [200, AWAY, AWAY, AWAY]),
+        ("/accounts/open", "/accounts/open".to_owned(), [AWAY, 200, 200, 200]),
+        ("/accounts/{id}", format!("/accounts/{account}"), [AWAY, 200, 404, 200]),
+        ("/accounts/{id}/{slip}", format!("/accounts/{account}/deposit"), [AWAY, 200, 404, 200]),
+        ("", format!("/accounts/{account}/statement.csv"), [NOBODY, 200, 404, 200]),
+        ("/transfers", "/transfers".to_owned(), [AWAY, 200, 200, 200]),
+        ("/transfers/{id}", format!("/transfers/{transfer}"), [AWAY, 200, 404, 200]),
+        ("/timeline", "/timeline".to_owned(), [AWAY, 200, 200, 200]),
+        ("/timeline/{stream}", format!("/timeline/account-{account}"), [AWAY, 200, 404, 200]),
+        ("/timeline/event/{id}", format!("/timeline/event/{}", event.as_str().unwrap()), [AWAY, 303, 404, 303]),
+        ("/profile", "/profile".to_owned(), [AWAY, 200, 200, 200]),
+        ("/trial-balance", "/trial-balance".to_owned(), [AWAY, 404, 404, 200]),
+        ("", "/live?q=accounts".to_owned(), [NOBODY, 200, 200, 200]),
+        ("", format!("/live?q=account:{account}"), [NOBODY, 200, 404, 200]),
+        ("", format!("/live?q=accounts&q=statement:{account}"), [NOBODY, 200, 404, 200]),
+        ("", format!("/live?q=transfer:{transfer}"), [NOBODY, 200, 404, 200]),
+        ("", format!("/live?q=stream:account-{account}"), [NOBODY, 200, 404, 200]),
+        ("", "/live?q=events".to_owned(), [NOBODY, 200, 200, 200]),
+        ("", "/live?q=trial-balance".to_owned(), [NOBODY, 404, 404, 200]),
+    ];
+    for route in app::shell::routes() {
+        assert!(pages.iter().any(|(known, ..)| *known == route.path()), "{} is not in the table", route.path());
+    }
+    let mut wrong = Vec::new();
+    for (_, path, expected) in pages {
+        for (who, expected) in [app.nobody(), anna.clone(), bela.clone(), admin.clone()].iter().zip(expected) {
+            // A stream's status is known before it ends.
+            let status = who.request(Method::GET, path).send().await.unwrap().status().as_u16();
+            if status != *expected {
+                wrong.push(format!("{:?} {path}: {status}, not {expected}", who.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn no_server_function_takes_what_another_site_sends_or_a_get() {
+    let (router, _) = scripted(WebOptions::default());
+    let functions: Vec<_> = server_fn::axum::server_fn_paths().collect();
+    assert!(functions.len() > 5, "{functions:?}");
+    for (path, method) in functions {
+        assert!(path.starts_with("/api/fn/") && method == Method::POST, "{method} {path}");
+        let foreign = Request::post(path).header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
+        assert_eq!(ask(&router, foreign).await.status(), 403, "{path}");
+        assert_eq!(ask(&router, Request::get(path).body(Body::empty()).unwrap()).await.status(), 405, "{path}");
+    }
+    let unknown = Request::post("/api/fn/nope").body(Body::empty()).unwrap();
+    assert_eq!(ask(&router, unknown).await.status(), 404);
 }
 
 #[tokio::test]

@@ -206,7 +206,7 @@ impl TimeMachine {
             fact(html, "Recorded", |html| html.text(&format!("{} UTC", self.locale.format_moment(last.recorded_at))));
             fact(html, "Position", |html| html.text(&self.locale.format_count(last.position.0)));
             fact(html, "Type", |html| {
-                html.put("span", &[("class", "code")], &format!("{} · {}", last.event_type, last.schema))
+                html.put("span", &[("class", "code")], &format!("{} · {}", last.event_type, last.schema));
             });
             fact(html, "Hash", |html| id(html, "hash", &last.hash.to_string()));
             if let Some(previous) = previous {
@@ -243,10 +243,10 @@ impl TimeMachine {
                     let class = if event.version.0 == here as u64 { "here" } else { "" };
                     row(html, u128::from(event.version.0), "", class, |html| {
                         cell_of(html, "ref", "side", |html| {
-                            link(html, "moment", &moment, &format!("#{}", event.version))
+                            link(html, "moment", &moment, &format!("#{}", event.version));
                         });
                         cell_of(html, "what", "lead", |html| {
-                            said(html, &say(event, state.currency(), &self.locale), &moment)
+                            said(html, &say(event, state.currency(), &self.locale), &moment);
                         });
                         cell(html, "date", "sub", &self.locale.format_moment(event.recorded_at));
                         cell_of(html, "", "end", |html| id(html, "hash", &event.hash.to_string()));

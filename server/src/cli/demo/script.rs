@@ -1,4 +1,6 @@
 //! What happened in the demo's months: a pure function of the day on which they end.
+// Amounts are written with their minor units apart: 24_500_00 is 24,500.00.
+#![allow(clippy::inconsistent_digit_grouping)]
 
 use app::{
     domain::{AccountId, CommandId, Date, EventId, derive_uuid},

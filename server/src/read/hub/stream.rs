@@ -10,6 +10,7 @@ use app::{
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{
     sync::{mpsc, watch},
+    task::unconstrained,
     time::{Instant, MissedTickBehavior, interval_at},
 };
 use tokio_stream::{StreamMap, wrappers::BroadcastStream};
@@ -120,7 +121,7 @@ impl LiveStream {
                 Some((index, news)) = self.news.next() => self.on_news(to, index, news.ok()).await?,
                 _ = commits.changed(), if uneven => {}
                 _ = tick.tick() => {}
-                _ = heartbeat.tick() => send(to, ": still here\n\n".to_owned()).await?,
+                _ = heartbeat.tick() => send(to, self.sign_of_life()).await?,
             }
         }
     }
@@ -135,7 +136,8 @@ impl LiveStream {
         commits.borrow_and_update();
         // Looked at before the news is taken: all up to here is among what waits.
         let told: Vec<Position> = self.followed.iter().map(|one| self.told(one.query)).collect();
-        while let Some(Some((index, news))) = self.news.next().now_or_never() {
+        // Unconstrained: with its budget used up, tokio would call what waits "nothing yet", and it would be skipped.
+        while let Some(Some((index, news))) = unconstrained(self.news.next()).now_or_never() {
             self.on_news(to, index, news.ok()).await?;
         }
         for (one, told) in self.followed.iter_mut().zip(told) {
@@ -182,6 +184,15 @@ impl LiveStream {
         let told = rows.reset || rows.count > 0;
         let data = told.then(|| rows_message(query, rows.position, rows.reset, &rows.json));
         Ok(data.map(|data| self.event(&data)))
+    }
+
+    /// An event, not a comment: a page does not hear comments, and so would not notice a connection that died.
+    fn sign_of_life(&self) -> String {
+        let (shown, said) = (self.shown(), self.said);
+        if shown < said {
+            return format!("event: behind\ndata: {shown}\n\n");
+        }
+        format!("event: position\nid: {said}\ndata: {said}\n\n")
     }
 
     /// What all queries of this stream show.

@@ -16,14 +16,12 @@ use super::{
     People,
     people::{EndDue, PeopleError},
 };
-use crate::{
-    token::{REMEMBER, Revocations},
-    write::{
-        error::{internal, to_app, unavailable},
-        handler::digest,
-        store::{EventStore, StoreError},
-        writer::{Intent, Submission, SubmitError, Writer},
-    },
+use crate::token::{REMEMBER, Revocations};
+use crate::write::{
+    error::{internal, to_app, unavailable},
+    handler::digest,
+    store::{EventStore, StoreError},
+    writer::{Intent, Submission, SubmitError, Writer},
 };
 
 const CHUNK: u32 = 1000;

@@ -18,15 +18,13 @@ use super::{
     HashedPassword, PASSWORD_LENGTH, PasswordError, Passwords, People, SignInLimits,
     ends::{Ends, people_failed},
 };
-use crate::{
-    bus::Person,
-    token::{self, KeyId, Revocations, TOKEN_LIFETIME},
-    write::{
-        error::internal,
-        keys::SigningKeys,
-        store::EventStore,
-        writer::{Clock, SubmitError, Writer},
-    },
+use crate::bus::Person;
+use crate::token::{self, KeyId, Revocations, TOKEN_LIFETIME};
+use crate::write::{
+    error::internal,
+    keys::SigningKeys,
+    store::EventStore,
+    writer::{Clock, SubmitError, Writer},
 };
 
 /// The longest that one sign-in lasts, however busy, microseconds.

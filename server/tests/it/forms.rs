@@ -1,0 +1,117 @@
+//! A browser without scripts: plain forms, cookies, and pages that show what was done.
+
+use app::links::escape;
+use reqwest::{Method, StatusCode, header};
+
+use super::helpers::{Answer, App, PASSWORD, answer};
+
+/// Keeps cookies and says where it comes from, as browsers do.
+struct Browser<'a> {
+    app: &'a App,
+    cookies: Vec<(String, String)>,
+}
+
+impl Browser<'_> {
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.app.nobody().request(method, path).header(header::ACCEPT, "text/html,*/*;q=0.8");
+        if cookies.is_empty() { request } else { request.header(header::COOKIE, cookies.join("; ")) }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    async fn submit(&mut self, from: &str, function: &str, fields: &[(&str, &str)]) -> Answer {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        let request = self
+            .request(Method::POST, &format!("/api/fn/{function}"))
+            .header(header::ORIGIN, &self.app.url)
+            .header("sec-fetch-site", "same-origin")
+            .header(header::REFERER, format!("{}{from}", self.app.url))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(fields.join("&"));
+        let answer = answer(request).await;
+        for cookie in answer.headers.get_all(header::SET_COOKIE) {
+            let (name, value) = cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        answer
+    }
+}
+
+#[track_caller]
+fn sent_to(answer: &Answer) -> &str {
+    assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text);
+    answer.headers[header::LOCATION].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn someone_signs_in_moves_money_sees_it_and_signs_out_without_a_script() {
+    let app = App::spawn().await;
+    app.add_person("anna@example.com", false).await;
+    let mut browser = Browser { app: &app, cookies: Vec::new() };
+    assert_eq!(sent_to(&browser.get("/").await).split('?').next(), Some("/sign-in"));
+
+    let wrong = [("email", "anna@example.com"), ("password", "wrong horse battery")];
+    let refused = browser.submit("/sign-in", "sign_in", &wrong).await;
+    assert!(sent_to(&refused).contains("/sign-in") && browser.cookies.is_empty(), "{:?}", browser.cookies);
+    let right = [("email", "anna@example.com"), ("password", PASSWORD)];
+    assert_eq!(sent_to(&browser.submit("/sign-in", "sign_in", &right).await), "/");
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+
+    let account = "0190f5fe-7c00-7a00-8000-000000000001";
+    let page = format!("/accounts/{account}");
+    let open = [
+        ("command_id", "0190f5fe-7c00-7a00-8000-0000000000a1"),
+        ("account_id", account),
+        ("name", "Everyday"),
+        ("currency", "CZK"),
+        ("next", &page),
+    ];
+    assert_eq!(sent_to(&browser.submit("/accounts/open", "open_account", &open).await), page);
+    let deposit = [
+        ("command_id", "0190f5fe-7c00-7a00-8000-0000000000a2"),
+        ("account_id", account),
+        ("currency", "CZK"),
+        ("amount", "1,234.50"),
+        ("description", "salary"),
+        ("next", &page),
+    ];
+    let slip = format!("{page}/deposit");
+    assert_eq!(sent_to(&browser.submit(&slip, "deposit_money", &deposit).await), page);
+    assert_eq!(sent_to(&browser.submit(&slip, "deposit_money", &deposit).await), page, "twice is once");
+    // R5: the browser has seen the deposit's position, so the page waits for it.
+    assert!(browser.cookies.contains(&("daybook_seen".to_owned(), "2".to_owned())), "{:?}", browser.cookies);
+    let shown = browser.get(&page).await;
+    assert!(shown.text.contains("salary") && shown.text.contains("1,234.50"), "{}", shown.text);
+    assert!(!shown.text.contains("2,469.00"), "{}", shown.text);
+
+    let withdraw = [
+        ("command_id", "0190f5fe-7c00-7a00-8000-0000000000a3"),
+        ("account_id", account),
+        ("currency", "CZK"),
+        ("amount", "5000"),
+        ("next", &page),
+    ];
+    let slip = format!("{page}/withdraw");
+    let back = browser.submit(&slip, "withdraw_money", &withdraw).await;
+    let told = sent_to(&back).trim_start_matches(&app.url).to_owned();
+    assert!(told.starts_with(&slip), "{told}");
+    let told = browser.get(&told).await;
+    assert!(told.text.contains("1,234.50") && told.text.contains("5,000.00"), "{}", told.text);
+
+    let token = browser.cookies.iter().find(|(name, _)| name == "daybook").unwrap().clone();
+    browser.submit("/", "sign_out", &[]).await;
+    assert_eq!(sent_to(&browser.get("/").await).split('?').next(), Some("/sign-in"));
+    browser.cookies = vec![token];
+    assert_eq!(
+        sent_to(&browser.get("/").await).split('?').next(),
+        Some("/sign-in"),
+        "the token is void, not just gone"
+    );
+    app.stop().await;
+}
