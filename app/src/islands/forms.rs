@@ -231,6 +231,8 @@ fn refuse(field: &Element, input: &HtmlInputElement, words: &str) {
     let Some(note) = refusal("refusal", words) else { return };
     let id = format!("{}-refusal", input.name());
     note.set_id(&id);
+    // Said at once; also what makes it a valid `aria-errormessage`.
+    note.set_attribute("role", "alert").ok();
     field.append_child(&note).ok();
     for (element, name, value) in
         [(field, "data-refused", "1"), (input, "aria-invalid", "true"), (input, "aria-errormessage", &id)]

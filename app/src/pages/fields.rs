@@ -84,6 +84,7 @@ pub(super) fn amount(
     let red = refused.as_ref().map(|_| "");
     let invalid = red.map(|_| "true");
     let help = format!("{name}-help");
+    let described = refused.is_some().then(|| help.clone());
     view! {
         <div class="field" data-refused=red>
             <label for=name>{label}</label>
@@ -100,7 +101,7 @@ pub(super) fn amount(
                     placeholder=crate::domain::format_amount(0, currency)
                     required
                     data-amount
-                    aria-describedby=help.clone()
+                    aria-describedby=described
                     aria-invalid=invalid
                 />
             </span>

@@ -1,0 +1,124 @@
+import { randomUUID } from "node:crypto";
+import { expect, hydrated, type Ledger, live, test } from "../fixtures/test.ts";
+import type { Page } from "@playwright/test";
+
+/** An account with a bit of everything in its life; gives its id. */
+async function lively(ledger: Ledger): Promise<string> {
+  const [account, other] = [await ledger.account("Lively", 500_000), await ledger.account("Other side", 0)];
+  await ledger.send("WithdrawMoney", { account_id: account, amount: 12_345, description: "shopping" });
+  const { position } = await ledger.send("RequestTransfer", { transfer_id: randomUUID(), from: account, to: other, amount: 100_000 });
+  await settled(ledger, other, 100_000, position);
+  await ledger.deposit(account, 77);
+  const back = await ledger.send("RequestTransfer", { transfer_id: randomUUID(), from: other, to: account, amount: 1 });
+  await settled(ledger, account, 387_733, back.position);
+  await ledger.send("FreezeAccount", { account_id: account, reason: "end of the story" });
+  return account;
+}
+
+async function settled(ledger: Ledger, account: string, amount: number, position: number): Promise<void> {
+  await expect.poll(() => ledger.balance(account, position)).toBe(amount);
+}
+
+const scrubber = (page: Page) => page.getByRole("slider", { name: "Entry" });
+const state = (page: Page, name: string) =>
+  page.locator(".moment-state dl > div").filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd");
+const money = (minor: number) => (minor / 100).toLocaleString("en-US", { minimumFractionDigits: 2 });
+
+test("at every version the slider's state is the server's", async ({ page, context, ledger }) => {
+  const account = await lively(ledger);
+  const [events, statement] = [await ledger.stream(`account-${account}`), await ledger.statement(account)];
+  expect(events.map((event) => event.version)).toEqual(events.map((_, index) => index + 1));
+  expect(events.length).toBeGreaterThanOrEqual(9);
+  await ledger.enter(context);
+  await page.goto(`/timeline/account-${account}`);
+  await live(page);
+  await expect(page.locator(".seal")).toHaveText(`${events.length} entries, chain verified in this browser`);
+  await expect(scrubber(page)).toHaveValue(String(events.length));
+
+  for (const { version, position, type, hash } of events) {
+    await scrubber(page).fill(String(version));
+    await expect(page.locator(".scrubber output")).toHaveText(`Entry ${version} of ${events.length}`);
+    const balance = statement.filter((row) => row.version <= version).at(-1)?.balance ?? 0;
+    await expect(state(page, "Balance"), `balance at ${version}`).toHaveText(money(balance));
+    // Between the hold and its capture the money is there, but not available.
+    const before = events.filter((event) => event.version <= version);
+    const holding = before.some((event) => event.type === "account.funds_held") && !before.some((event) => event.type === "account.hold_captured");
+    await expect(state(page, "Held")).toHaveText(money(holding ? 100_000 : 0));
+    await expect(state(page, "Available")).toHaveText(money(balance - (holding ? 100_000 : 0)));
+    await expect(state(page, "State")).toHaveText(type === "account.account_frozen" ? "Frozen" : "Open");
+    await expect(page.locator(".moment-event .code")).toContainText(type);
+    await expect(page.locator(`.moment-event [title="${hash}"]`)).toBeVisible();
+    await expect(page.locator(".moment-event dd", { hasText: new RegExp(`^${position.toLocaleString("en-US")}$`) })).toBeVisible();
+    await expect(page).toHaveURL(new RegExp(`\\?at=${version}$`));
+  }
+  await expect(page.locator(".moment-change tr")).toHaveText(/State\s*Open\s*→\s*Frozen/);
+
+  await page.locator(".scrub-tools").getByRole("link", { name: "Back" }).click();
+  await expect(scrubber(page)).toHaveValue(String(events.length - 1));
+  await page.locator(".scrub-tools").getByRole("link", { name: "Next" }).click();
+  await expect(scrubber(page)).toHaveValue(String(events.length));
+  await scrubber(page).press("ArrowLeft");
+  await expect(scrubber(page)).toHaveValue(String(events.length - 1));
+});
+
+test("a link to a moment opens it, in this browser's replay and without JavaScript", async ({ browser, page, context, daybook, ledger }) => {
+  const account = await lively(ledger);
+  const statement = await ledger.statement(account);
+  const withdrawal = statement[1]!;
+  const address = `/timeline/account-${account}?at=${withdrawal.version}`;
+  await ledger.enter(context);
+
+  // From the statement, as one comes there.
+  await page.goto(`/accounts/${account}`);
+  await hydrated(page);
+  await page.getByRole("link", { name: `entry ${withdrawal.version}`, exact: true }).click();
+  await expect(page).toHaveURL(daybook.url + address);
+  await hydrated(page);
+  await expect(scrubber(page)).toHaveValue(String(withdrawal.version));
+  await expect(state(page, "Balance")).toHaveText(money(withdrawal.balance));
+  await expect(page.locator(".moment-change tr").first()).toContainText("−123.45");
+  await expect(page.locator(".moment-event")).toContainText("shopping");
+
+  const plain = await browser.newContext({ javaScriptEnabled: false, baseURL: daybook.url });
+  await ledger.enter(plain);
+  const still = await plain.newPage();
+  await still.goto(address);
+  await expect(still).toHaveTitle(/Lively at #\d+ · Timeline/);
+  await expect(still.getByRole("main")).toContainText("Withdrew 123.45 CZK");
+  await plain.close();
+});
+
+test("the slider stands at the end and follows what is new; elsewhere it stays", async ({ page, context, ledger }) => {
+  const account = await ledger.account("Followed", 1_000);
+  await ledger.enter(context);
+  await page.goto(`/timeline/account-${account}`);
+  await live(page);
+  await expect(page.locator(".scrubber output")).toHaveText("Entry 2 of 2");
+  await ledger.deposit(account, 500);
+  await expect(page.locator(".scrubber output")).toHaveText("Entry 3 of 3");
+  await expect(state(page, "Balance")).toHaveText("15.00");
+  await expect(page.locator(".seal")).toHaveText("3 entries, chain verified in this browser");
+
+  await scrubber(page).fill("1");
+  await expect(state(page, "Balance")).toHaveText("0.00");
+  await ledger.deposit(account, 500);
+  await expect(page.locator(".scrubber output")).toHaveText("Entry 1 of 4");
+  await expect(state(page, "Balance")).toHaveText("0.00");
+});
+
+test("the feed tells what happens, live and newest first, and can be narrowed", async ({ page, context, ledger }) => {
+  const account = await ledger.account("Fed", 1_000);
+  await ledger.enter(context);
+  await page.goto("/timeline");
+  await live(page);
+  await ledger.deposit(account, 4_200, "heard of at once");
+  const first = page.getByRole("main").getByRole("row").nth(1);
+  await expect(first).toContainText("Deposited 42.00 CZK");
+  await expect(first).toContainText("heard of at once");
+
+  await page.goto("/timeline?q=heard+of+at+once");
+  await expect(page.getByRole("main").getByRole("table").getByText("heard of at once")).toHaveCount(1);
+  await page.goto(`/timeline?kind=account.account_opened&stream=account-${account}`);
+  await expect(page.getByRole("main").getByRole("table")).toContainText("Opened Fed in CZK");
+  await expect(page.getByRole("main").getByRole("table")).not.toContainText("Deposited");
+});
