@@ -178,5 +178,5 @@ async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: wa
         open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
     }
     // The writer has ended; whoever listens is told so by its own cancellation, not by a bus that breaks.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -41,7 +41,7 @@ pub async fn live(
         match name.as_str() {
             "q" => queries.push(value.parse().map_err(|_| AppError::invalid("q", "no such live query"))?),
             "from" => {
-                from = position(value).ok_or_else(|| AppError::invalid("from", "a position is a whole number"))?
+                from = position(value).ok_or_else(|| AppError::invalid("from", "a position is a whole number"))?;
             }
             _ => return Err(AppError::invalid(name, "unknown parameter").into()),
         }
