@@ -26,6 +26,9 @@ const money = (minor: number) => (minor / 100).toLocaleString("en-US", { minimum
 
 test("at every version the slider's state is the server's", async ({ page, context, ledger }) => {
   const account = await lively(ledger);
+  // Each view comes to the end at its own pace.
+  await expect.poll(async () => (await ledger.stream(`account-${account}`)).length).toBeGreaterThanOrEqual(9);
+  await expect.poll(async () => (await ledger.statement(account)).length).toBe(5);
   const [events, statement] = [await ledger.stream(`account-${account}`), await ledger.statement(account)];
   expect(events.map((event) => event.version)).toEqual(events.map((_, index) => index + 1));
   expect(events.length).toBeGreaterThanOrEqual(9);
