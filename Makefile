@@ -43,8 +43,8 @@ e2e: ## the browser tests alone (ARGS='…' is passed to Playwright)
 	cargo build -p server --bin daybook
 	@.build/e2e.sh $(ARGS)
 
-bench: site ## measure Daybook against its peers on this machine
-	cargo bench -p server --benches $(ARGS)
+bench: ## measure Daybook against its peers (not written yet: says so and fails)
+	@echo "There are no benchmarks in the repository yet." >&2; exit 1
 
 fmt: ## format all Rust code
 	cargo fmt --all
