@@ -161,6 +161,7 @@ pub fn describe_rejection(rejection: &Rejection, currency: Option<Currency>, loc
             locale.format_date(*today)
         ),
         R::LimitNegative => "An overdraft limit is zero or more.".to_owned(),
+        R::LimitUnchanged { limit } => format!("The limit is {} already.", amount(*limit)),
         R::LimitBelowUse { in_use, .. } => format!("Too low: {} of the overdraft is in use.", amount(*in_use)),
         R::BalanceNotZero { balance } => {
             let way = if *balance > 0 { "Withdraw or transfer it first." } else { "Pay it back first." };
@@ -188,7 +189,7 @@ pub fn rejected_field(rejection: &Rejection) -> Option<&str> {
     match rejection {
         R::AmountNotPositive | R::InsufficientFunds { .. } | R::BalanceTooLarge => Some("amount"),
         R::EffectiveInFuture { .. } => Some("effective_on"),
-        R::LimitNegative | R::LimitBelowUse { .. } => Some("limit"),
+        R::LimitNegative | R::LimitBelowUse { .. } | R::LimitUnchanged { .. } => Some("limit"),
         R::TextEmpty { field } | R::TextTooLong { field, .. } => Some(field),
         R::SameAccount | R::CurrencyMismatch { .. } => Some("to"),
         R::AccountNotFound

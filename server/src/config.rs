@@ -101,6 +101,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_MAX_REQUESTS", default_value = "4096", value_name = "REQUESTS",
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub max_requests: usize,
+    /// Connections at a time at most; more are closed at once
+    #[arg(long, env = "DAYBOOK_MAX_CONNECTIONS", default_value = "8192", value_name = "CONNECTIONS",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub max_connections: usize,
     /// Seconds after which a request is given up
     #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub request_timeout: Duration,
@@ -173,13 +177,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Makes the folder, for its owner only, unless it is there.
+    /// Makes the folder unless it is there, and keeps it to its owner.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
+        #[cfg(unix)]
+        if let Err(error) = close_to_others(path) {
+            tracing::warn!(%error, "others than its owner can read the data folder {}", path.display());
+        }
         Ok(Self(path.to_owned()))
     }
 
@@ -207,6 +215,14 @@ impl DataDir {
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+#[cfg(unix)]
+fn close_to_others(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(folder)?.permissions().mode();
+    let owners = mode & 0o7700;
+    if mode & 0o7777 == owners { Ok(()) } else { fs::set_permissions(folder, fs::Permissions::from_mode(owners)) }
 }
 
 impl std::fmt::Display for DataDir {
@@ -244,7 +260,11 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(fs::metadata(&path).expect("a folder").permissions().mode() & 0o777, 0o700);
+            let mode = || fs::metadata(&path).expect("a folder").permissions().mode() & 0o777;
+            assert_eq!(mode(), 0o700);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("to be the owner");
+            DataDir::open(&path).expect("the same folder");
+            assert_eq!(mode(), 0o700);
         }
         let first = data.lock().expect("a lock");
         assert!(first.is_some() && data.lock().expect("a lock").is_none());

@@ -31,10 +31,10 @@ pub enum AppError {
     NotSignedIn,
     #[error("e-mail or password is wrong")]
     WrongCredentials,
-    #[error("too many tries; try again in {retry_after} seconds")]
+    #[error("too many at once, or too often; try again in {retry_after} s")]
     TooMany { retry_after: u32 },
     /// Nothing was done; the same request can be sent again.
-    #[error("too busy right now; nothing was done, try again in {retry_after} seconds")]
+    #[error("too busy right now; nothing was done, try again in {retry_after} s")]
     Unavailable { retry_after: u32 },
     /// Details are in the server's log under this id.
     #[error("something went wrong here; nothing that was confirmed is lost (error {id})")]

@@ -12,6 +12,6 @@ pub mod session;
 pub mod transfer;
 
 pub use date::{Date, DateError};
-pub use ids::{AccountId, CommandId, EventId, IdError, SessionId, TransferId, UserId, derive_uuid};
+pub use ids::{AccountId, CommandId, EventId, IdError, SessionId, TransferId, UserId, beside, derive_uuid};
 pub use money::{AmountError, Currency, CurrencyError, format_amount, parse_amount};
 pub use rejection::Rejection;

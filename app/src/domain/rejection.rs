@@ -30,6 +30,8 @@ pub enum Rejection {
     LimitNegative,
     #[error("the limit {limit} is below the overdraft in use, {in_use}")]
     LimitBelowUse { limit: i64, in_use: i64 },
+    #[error("the overdraft limit is {limit} already")]
+    LimitUnchanged { limit: i64 },
     #[error("only an empty account can be closed; the balance is {balance}")]
     BalanceNotZero { balance: i64 },
     #[error("money is held for a transfer: {held}")]
@@ -71,6 +73,7 @@ impl Rejection {
             Self::EffectiveInFuture { .. } => "effective_in_future",
             Self::LimitNegative => "limit_negative",
             Self::LimitBelowUse { .. } => "limit_below_use",
+            Self::LimitUnchanged { .. } => "limit_unchanged",
             Self::BalanceNotZero { .. } => "balance_not_zero",
             Self::MoneyHeld { .. } => "money_held",
             Self::MoneyExpected { .. } => "money_expected",

@@ -125,7 +125,7 @@ fn one_can_spend_balance_minus_held_plus_overdraft() {
 #[test]
 fn a_limit_is_not_set_below_what_is_in_use() {
     given([opened(0)]).when(limit(500)).then([E::OverdraftLimitChanged { limit: 500 }]);
-    given([opened(500)]).when(limit(500)).then_nothing();
+    given([opened(500)]).when(limit(500)).then_err(Rejection::LimitUnchanged { limit: 500 });
     given([opened(500)]).when(limit(-1)).then_err(Rejection::LimitNegative);
     let in_use = || [opened(500), withdrawn(100), held(1, 50)];
     given(in_use()).when(limit(150)).then([E::OverdraftLimitChanged { limit: 150 }]);

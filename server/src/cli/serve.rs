@@ -80,7 +80,7 @@ pub async fn serve(
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
-    let served = web::listen::serve(listener, tls, web::router(state), stopping).await;
+    let served = web::listen::serve(listener, tls, args.max_connections, web::router(state), stopping).await;
     if let Ok(stopped) = tokio::time::timeout(CLOSING, node.stop()).await {
         stopped?;
     } else {

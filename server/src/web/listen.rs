@@ -8,6 +8,8 @@ use hyper_util::rt::TokioTimer;
 use rustls::{ServerConfig, crypto::ring};
 use tokio_util::sync::CancellationToken;
 
+use super::door::Door;
+
 /// Certificate chain and private key, PEM files.
 #[derive(Debug, Clone)]
 pub struct Tls {
@@ -27,6 +29,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub async fn serve(
     listener: std::net::TcpListener,
     tls: Option<Tls>,
+    max_connections: usize,
     router: Router,
     stopping: CancellationToken,
 ) -> io::Result<()> {
@@ -41,10 +44,20 @@ pub async fn serve(
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     match tls {
-        None => limit(axum_server::from_tcp(listener)?).handle(handle).serve(service).await,
+        None => {
+            limit(axum_server::from_tcp(listener)?)
+                .map(|acceptor| Door::new(acceptor, max_connections))
+                .handle(handle)
+                .serve(service)
+                .await
+        }
         Some(tls) => {
             let config = RustlsConfig::from_config(Arc::new(tls_config(&tls)?));
-            limit(axum_server::from_tcp_rustls(listener, config)?).handle(handle).serve(service).await
+            limit(axum_server::from_tcp_rustls(listener, config)?)
+                .map(|acceptor| Door::new(acceptor, max_connections))
+                .handle(handle)
+                .serve(service)
+                .await
         }
     }
 }

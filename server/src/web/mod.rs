@@ -5,6 +5,7 @@
 
 pub mod assets;
 pub mod docs;
+mod door;
 pub mod health;
 pub mod listen;
 mod live;

@@ -101,11 +101,9 @@ impl Modify for Commands {
                 .request_body(Some(body.build()))
                 .response("200", done);
             for (status, description) in [
-                ("400", "Malformed; `field` names the culprit"),
                 ("409", "This id was used for another command"),
                 ("412", "The stream is at another version: `actual`"),
                 ("422", "A rule refused: `code` and its numbers"),
-                ("503", "Too busy, nothing was done: see Retry-After"),
             ] {
                 operation = operation.response(status, ResponseBuilder::new().description(description));
             }
@@ -128,15 +126,29 @@ struct Problems;
 impl Modify for Problems {
     fn modify(&self, api: &mut Described) {
         for item in api.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
+            let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.delete, true)];
+            let operations =
+                operations.into_iter().filter_map(|(operation, writes)| Some((operation.as_mut()?, writes)));
+            for (operation, writes) in operations {
                 let open = operation.security.as_ref().is_some_and(|needed| {
                     needed.iter().all(|one| *one == utoipa::openapi::SecurityRequirement::default())
                 });
                 let responses = &mut operation.responses.responses;
+                let mut may_answer = |status: &str, text: &str| {
+                    responses.entry(status.to_owned()).or_insert_with(|| described(text));
+                };
+                may_answer("400", "Malformed; `field` names the culprit");
+                may_answer("503", "Too busy, nothing was done: see Retry-After");
                 if !open {
-                    responses.entry("401".to_owned()).or_insert_with(|| described("Not signed in"));
-                    responses.entry("404".to_owned()).or_insert_with(|| described("Not there, or not yours to see"));
+                    may_answer("401", "Not signed in");
+                    may_answer("404", "Not there, or not yours to see");
+                }
+                if writes {
+                    may_answer("403", "Sent by a page of another site");
+                }
+                if operation.request_body.is_some() {
+                    may_answer("413", "The body is too large");
+                    may_answer("415", "The body is not said to be JSON");
                 }
                 for (status, response) in responses.iter_mut() {
                     if let (RefOr::T(response), true) = (response, status.starts_with(['4', '5'])) {
@@ -190,6 +202,14 @@ mod tests {
         described.sort();
         routed.sort();
         assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn an_account_has_a_status_of_its_own() {
+        let json = serde_json::to_value(api()).expect("JSON");
+        let reference = json["components"]["schemas"]["AccountView"]["properties"]["status"]["$ref"].as_str();
+        let status = json.pointer(reference.expect("a reference").trim_start_matches('#')).expect("a schema");
+        assert_eq!(status["enum"], serde_json::json!(["absent", "open", "frozen", "closed"]));
     }
 
     #[test]

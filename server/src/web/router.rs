@@ -1,5 +1,7 @@
 //! All routes, and the edge around them.
 
+use std::any::Any;
+
 use app::api::AppError;
 use axum::{
     Router,
@@ -9,7 +11,9 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{AppState, Problem, assets, docs, health, live, openapi, pages, rest, security};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{AppState, Problem, assets, docs, health, live, openapi, pages, problem::internal, rest, security};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
@@ -27,8 +31,15 @@ pub fn router(state: AppState) -> Router {
         .merge(assets::assets())
         .merge(pages::pages())
         .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(state.clone(), security::edge))
         .with_state(state)
+}
+
+/// What the panic said goes to the log, under an id that the client is given.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Problem::from(internal(&format_args!("panic: {}", text.unwrap_or("without a message")))).into_response()
 }
 
 async fn no_such_route() -> Problem {

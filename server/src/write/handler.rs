@@ -15,8 +15,8 @@ use app::{
     domain::{
         AccountId, CommandId, Currency, Date, EventId, Rejection, TransferId, UserId,
         account::{AccountCommand, AccountEvent, Direction, Entry},
-        derive_uuid,
-        transfer::TransferCommand,
+        beside, derive_uuid,
+        transfer::{TransferCommand, TransferEvent},
     },
     ports::{CommandPort, Role, Viewer},
     wire::{Actor, Command, Event, Hash, OpenAccount, Receipt, RequestTransfer, StreamId, Version},
@@ -107,7 +107,26 @@ impl Handler {
             expected,
             intent,
         };
-        self.writer.submit(submission).await.map_err(to_app)
+        match self.writer.submit(submission).await.map_err(to_app) {
+            Err(AppError::Rejected { rejection: Rejection::TransferAlreadyRequested })
+                if !self.may_know(sender, stream).await? =>
+            {
+                Err(AppError::NotFound)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether the transfer in `stream` was asked for from an account of `sender`, or by anyone where an admin asks.
+    async fn may_know(&self, sender: Sender, stream: StreamId) -> Result<bool, AppError> {
+        let Sender::Customer(me) = sender else { return Ok(true) };
+        let Some(first) = self.writer.first_event(stream).await.map_err(to_app)? else { return Ok(false) };
+        match self.writer.decode(&first).map_err(to_app)? {
+            Event::Transfer(TransferEvent::TransferRequested { from, .. }) => {
+                Ok(self.account(from).await?.is_some_and(|(owner, _)| owner == me))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The stream and the domain's command, once `sender` is known to be allowed it.
@@ -185,7 +204,7 @@ impl Handler {
             }
             (_, limit) => limit.unwrap_or(0),
         };
-        let made_up = || AccountId(derive_uuid("account", &[command_id.0.as_bytes()]));
+        let made_up = || AccountId(beside(command_id.0, derive_uuid("account", &[command_id.0.as_bytes()])));
         let OpenAccount { account_id, name, currency, .. } = command;
         let account_id = account_id.unwrap_or_else(made_up);
         Ok((account_id, AccountCommand::OpenAccount { owner, name, currency, overdraft_limit }))
@@ -204,7 +223,7 @@ impl Handler {
             (None, Sender::Customer(_)) => return Err(AppError::NotFound),
             (None, Sender::Admin(_) | Sender::Operator) => return Err(Rejection::AccountNotFound.into()),
         };
-        let made_up = || TransferId(derive_uuid("transfer", &[command_id.0.as_bytes()]));
+        let made_up = || TransferId(beside(command_id.0, derive_uuid("transfer", &[command_id.0.as_bytes()])));
         let transfer_id = transfer_id.unwrap_or_else(made_up);
         let command = TransferCommand::RequestTransfer { from, to, amount, currency, description };
         Ok((transfer_id.into(), Intent::Transfer(command)))

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use app::{
     domain::{
-        AccountId, CommandId, TransferId, derive_uuid,
+        AccountId, CommandId, TransferId, beside, derive_uuid,
         transfer::{Step, after_account_event, after_transfer_event},
     },
     wire::{Actor, Envelope, Event, Metadata, Position, StreamId},
@@ -233,7 +233,8 @@ impl ProcessManager {
 
 /// The id of the command that takes `step` of `transfer`; `attempt` is 0 unless that id was taken by someone else.
 pub fn step_command_id(transfer: TransferId, step: &str, attempt: u64) -> CommandId {
-    CommandId(derive_uuid("transfer_step", &[transfer.0.as_bytes(), step.as_bytes(), &attempt.to_be_bytes()]))
+    let parts = [transfer.0.as_bytes().as_slice(), step.as_bytes(), &attempt.to_be_bytes()];
+    CommandId(beside(transfer.0, derive_uuid("transfer_step", &parts)))
 }
 
 /// Tries for as long as it takes, unless waiting cannot help.

@@ -234,3 +234,34 @@ async fn whoever_watches_learns_how_the_process_is() {
     assert!(docs.text.contains("/api/v1/commands/OpenAccount") && !docs.text.contains("<script"));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_belongs_to_someone_else_does_not_exist_whichever_way_one_asks() {
+    let app = App::spawn().await;
+    let (anna, ben) = (app.person("anna@example.com", false).await, app.person("ben@example.com", false).await);
+    let (from, to) = (anna.account("CZK", 500).await, anna.account("CZK", 0).await);
+    let bens = ben.account("CZK", 500).await;
+    let request = |from: &str| json!({"transfer_id": ID, "from": from, "to": to, "amount": 1});
+    let position = anna.command("RequestTransfer", &request(&from)).await.ok()["position"].clone();
+    anna.command("RequestTransfer", &request(&from)).await.refused(422, "transfer_already_requested");
+    ben.command("RequestTransfer", &request(&bens)).await.refused(404, "not_found");
+
+    let stream = format!("/api/v1/streams/account-{from}?wait_for={position}");
+    anna.get(&stream).await.ok();
+    anna.get(&format!("{stream}&after=1000")).await.ok();
+    for foreign in [stream.clone(), format!("{stream}&after=0"), format!("{stream}&after=1000")] {
+        ben.get(&foreign).await.refused(404, "not_found");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_header_that_is_given_twice_is_refused() {
+    let app = App::spawn().await;
+    let anna = app.person("anna@example.com", false).await;
+    let request =
+        anna.request(Method::POST, "/api/v1/commands/OpenAccount").json(&json!({"name": "A", "currency": "CZK"}));
+    let twice = request.header("Idempotency-Key", ID).header("Idempotency-Key", Uuid::nil().to_string());
+    assert_eq!(answer(twice).await.refused(400, "invalid_input")["field"], "idempotency-key");
+    app.stop().await;
+}

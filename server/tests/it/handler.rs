@@ -2,7 +2,7 @@
 
 use app::{
     api::AppError,
-    domain::{AccountId, CommandId, Currency, Date, EventId, Rejection, account::AccountEvent, derive_uuid},
+    domain::{AccountId, CommandId, Currency, Date, EventId, Rejection, account::AccountEvent, beside, derive_uuid},
     ports::{CommandPort as _, Role, Viewer},
     wire::{
         ChangeOverdraftLimit, CloseAccount, Command, DepositMoney, Event, FreezeAccount, Metadata, OpenAccount,
@@ -88,7 +88,7 @@ async fn a_customer_opens_an_account_for_themselves_with_an_id_that_follows_from
     let front = Front::new().await;
     let id = command_id();
     let receipt = front.send_as(&customer(1), id, open()).await.unwrap();
-    let account = AccountId(derive_uuid("account", &[id.0.as_bytes()]));
+    let account = AccountId(beside(id.0, derive_uuid("account", &[id.0.as_bytes()])));
     assert_eq!(receipt.stream, StreamId::from(account));
     assert_eq!((receipt.version, receipt.repeated), (Version(1), false));
     let opened =
@@ -296,7 +296,7 @@ async fn a_transfer_is_in_the_currency_of_its_source() {
     let mine = front.side.open_account(user(1), "EUR", 100).await;
     let id = command_id();
     let receipt = front.send_as(&customer(1), id, transfer(mine, AccountId(Uuid::from_u128(4)))).await.unwrap();
-    assert_eq!(receipt.stream.id, derive_uuid("transfer", &[id.0.as_bytes()]));
+    assert_eq!(receipt.stream.id, beside(id.0, derive_uuid("transfer", &[id.0.as_bytes()])));
     let requested = serde_json::to_value(front.last_event().await).unwrap();
     assert_eq!(requested["transfer.transfer_requested"]["currency"], "EUR");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::{
     domain::{
-        Rejection, SessionId,
+        Rejection, SessionId, TransferId,
         account::{self, Account, AccountCommand},
         session::SessionEvent,
     },
@@ -348,10 +348,13 @@ async fn w4_crowds_of_duplicates_are_answered_and_new_ones_among_them_are_done()
 #[tokio::test]
 async fn a_command_with_nothing_to_do_is_answered_with_where_the_stream_is() {
     let rig = Rig::with_account().await;
-    let receipt = rig.send(submission(3, 1, AccountCommand::ChangeOverdraftLimit { limit: 0 })).await.unwrap();
-    assert_eq!((receipt.version, receipt.position, receipt.repeated), (Version(2), Position(2), false));
+    let (transfer_id, currency) = (TransferId(id("transfer", 1)), "CZK".parse().unwrap());
+    let hold = AccountCommand::HoldFunds { transfer_id, to: account(2), amount: 1, currency };
+    rig.send(submission(3, 1, hold.clone())).await.unwrap();
+    let receipt = rig.send(submission(4, 1, hold)).await.unwrap();
+    assert_eq!((receipt.version, receipt.position, receipt.repeated), (Version(3), Position(3), false));
     assert_eq!(receipt.events, []);
-    assert_eq!(rig.positions().await, 2);
+    assert_eq!(rig.positions().await, 3);
 }
 
 #[tokio::test]
@@ -550,7 +553,7 @@ async fn facts_of_an_account_are_known_once_it_is_open() {
     assert_eq!(rig.writer.account_facts(account(2)).await.unwrap(), None);
     // A transfer that was declined because the account did not exist stands before the opening.
     let declined = AccountCommand::HoldFunds {
-        transfer_id: app::domain::TransferId(id("transfer", 1)),
+        transfer_id: TransferId(id("transfer", 1)),
         to: account(1),
         amount: 1,
         currency: "CZK".parse().unwrap(),

@@ -10,7 +10,8 @@ use super::{
 
 /// The events that `command` leads to in `state`, or the rule that refuses it.
 ///
-/// No events means: accepted before, nothing to do.
+/// No events: a step of a transfer that was taken before. Nothing that people ask for leads to none, or the same id sent
+/// again later would find no first result (W4).
 pub fn decide(state: &Account, command: C) -> Result<Vec<E>, Rejection> {
     match command {
         C::OpenAccount { owner, name, currency, overdraft_limit } => {
@@ -55,11 +56,14 @@ pub fn decide(state: &Account, command: C) -> Result<Vec<E>, Rejection> {
         C::ChangeOverdraftLimit { limit } => {
             exists(state)?;
             limit_is_sane(limit)?;
+            if limit == state.overdraft_limit {
+                return Err(Rejection::LimitUnchanged { limit });
+            }
             let in_use = state.held.saturating_sub(state.balance).max(0);
             if limit < in_use {
                 return Err(Rejection::LimitBelowUse { limit, in_use });
             }
-            Ok(if limit == state.overdraft_limit { vec![] } else { vec![E::OverdraftLimitChanged { limit }] })
+            Ok(vec![E::OverdraftLimitChanged { limit }])
         }
         C::FreezeAccount { reason } => {
             open(state)?;

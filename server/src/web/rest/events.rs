@@ -125,9 +125,11 @@ pub async fn stream(
     };
     let fresh = params.freshness()?;
     params.finish()?;
+    let from_the_start = EventsFilter { after: None, limit: 1, ..filter.clone() };
     let page = read(&state, &viewer, filter, fresh).await?;
     // A stream without events does not exist, and neither does one that this viewer may not see.
-    if page.value.items.is_empty() && after.is_none() {
+    let nothing = page.value.items.is_empty();
+    if nothing && (after.is_none() || read(&state, &viewer, from_the_start, fresh).await?.value.items.is_empty()) {
         return Err(AppError::NotFound.into());
     }
     Ok(Json(page))

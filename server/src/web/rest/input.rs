@@ -107,7 +107,11 @@ fn invalid(path: &serde_path_to_error::Path, error: &serde_json::Error) -> AppEr
 
 /// A header that has to be readable if it is there.
 pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AppError> {
-    let value = headers.get(name).map(|value| value.to_str().map_err(|error| AppError::invalid(name, error)));
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str().map_err(|error| AppError::invalid(name, error)));
+    if values.next().is_some() {
+        return Err(AppError::invalid(name, "given twice"));
+    }
     Ok(value.transpose()?.map(|text| text.trim().trim_matches('"')))
 }
 

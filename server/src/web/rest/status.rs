@@ -12,6 +12,7 @@ use super::{
 
 /// Version and role of this process, and how far its views are.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ServerStatus)]
 pub struct Status {
     version: &'static str,
     /// `all`: both sides in one process.

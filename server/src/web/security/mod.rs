@@ -5,8 +5,6 @@ mod headers;
 mod limits;
 mod origin;
 
-use std::panic::AssertUnwindSafe;
-
 use app::{
     api::AppError,
     ports::{Request as Known, Viewer},
@@ -17,13 +15,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures_util::FutureExt as _;
 
 pub(super) use limits::too_large;
 
 use super::{
     AppState, Problem,
-    problem::internal,
     request::{Via, identify},
 };
 
@@ -50,10 +46,7 @@ pub async fn edge(State(state): State<AppState>, request: Request, next: Next) -
             Request::from_parts(parts, body)
         });
     let mut response = match admitted {
-        Ok(request) => {
-            let answer = AssertUnwindSafe(answer(&state, live, request, next)).catch_unwind().await;
-            answer.unwrap_or_else(|panic| Problem::from(internal(&panic_message(&*panic))).into_response())
-        }
+        Ok(request) => answer(&state, live, request, next).await,
         Err(problem) => problem.into_response(),
     };
     if let (true, Some(viewer)) = (renewable, &known.viewer) {
@@ -90,9 +83,4 @@ async fn renew(state: &AppState, known: &Known, viewer: &Viewer, response: &mut 
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", text.unwrap_or("without a message"))
 }

@@ -27,6 +27,9 @@ impl Head {
     pub const EMPTY: Self = Self { position: Position(0), hash: app::wire::GENESIS, recorded_at: 0 };
 }
 
+/// What the database said.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// Why the store did not do it. Cloned to everyone whose command was in the batch.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -41,10 +44,10 @@ pub enum StoreError {
     FencedOff,
     /// Nothing was stored; try again.
     #[error("the event store is not available")]
-    Unavailable(#[source] Arc<sqlx::Error>),
+    Unavailable(#[source] Cause),
     /// The commit was sent but its answer was lost: it may be stored or not.
     #[error("whether the commit happened is not known")]
-    OutcomeUnknown(#[source] Arc<sqlx::Error>),
+    OutcomeUnknown(#[source] Cause),
     /// What is stored does not read, or does not fit together.
     #[error("the event store holds something unreadable at {at}: {what}")]
     Corrupt { at: String, what: String },
@@ -57,7 +60,7 @@ pub trait EventStore: Send + Sync {
 
     /// Appends `events` and moves the head to `new_head` in one durable transaction, if the head is still `expected`.
     ///
-    /// `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
+    /// May block its thread while it does. `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
 
     /// Up to `limit` events of all streams after `after`, in order.

@@ -220,6 +220,11 @@ impl Writer {
         }
     }
 
+    /// The event that a stream begins with.
+    pub async fn first_event(&self, stream: StreamId) -> Result<Option<Envelope>, SubmitError> {
+        Ok(self.store.read_stream(stream, Version(0), 1).await?.pop())
+    }
+
     /// One stored event.
     pub async fn find_event(&self, id: EventId) -> Result<Option<Envelope>, SubmitError> {
         Ok(self.store.find_event(id).await?)

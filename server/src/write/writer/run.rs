@@ -309,7 +309,7 @@ impl Loop {
         }
         self.committing = true;
         let (store, runtime) = (self.store.clone(), Handle::current());
-        // On a thread of its own: each step of the append would wait behind everyone else's tasks otherwise.
+        // On a thread that may block: SQLite does.
         self.tasks.spawn_blocking(move || {
             let result = runtime.block_on(store.append(committed.position, &batch.events, &head));
             Done::Appended { batch, head, result }

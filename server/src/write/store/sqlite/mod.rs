@@ -1,12 +1,14 @@
-//! The log in one SQLite file: WAL, `synchronous=FULL`, one connection that writes, a few that read.
+//! The log in one SQLite file: WAL, `synchronous=FULL`, one connection that appends, a few that read.
 //!
 //! W1: a commit returns after the fsync of the WAL. W3: SQLite has one writer at a time and its readers see whole
 //! transactions, so positions become visible in order. Triggers refuse every change to an event, also from outside.
 
+mod appender;
+
 use std::{
     collections::HashSet,
-    path::Path,
-    sync::{Arc, LazyLock},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,35 +17,20 @@ use app::{
     wire::{Envelope, Hash, Position, StreamId, StreamKind, Version},
 };
 use async_trait::async_trait;
+use rusqlite::ffi;
 use sqlx::{
-    ConnectOptions as _, Connection as _, Row, SqliteConnection, SqlitePool,
+    ConnectOptions as _, Row, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use self::appender::Appender;
 use super::{EventStore, Head, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
 
 const READERS: u32 = 4;
-
-/// Rows of one INSERT statement, largest first: few enough for SQLite's 32,766 parameters, and so few kinds that their
-/// compiled forms stay cached.
-const CHUNKS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
-const COLUMNS: usize = 11;
-
-static INSERTS: LazyLock<[String; CHUNKS.len()]> = LazyLock::new(|| {
-    CHUNKS.map(|rows| {
-        let row = format!("({})", ["?"; COLUMNS].join(","));
-        let rows = vec![row; rows].join(",");
-        format!(
-            "INSERT INTO events (position, event_id, stream_kind, stream_id, version, event_type, schema, payload, \
-             metadata, recorded_at, hash) VALUES {rows}"
-        )
-    })
-});
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -72,36 +59,45 @@ pub fn connect_options(file: &Path) -> SqliteConnectOptions {
 
 /// The log in a file.
 pub struct SqliteStore {
-    options: SqliteConnectOptions,
-    /// Taken out while in use: a connection whose use was cut short is closed, which rolls back, and opened anew.
-    writer: Mutex<Option<SqliteConnection>>,
+    file: PathBuf,
+    /// Taken out while in use: after a failure it is closed, which rolls back, and opened anew.
+    appender: Mutex<Option<Appender>>,
     readers: SqlitePool,
 }
 
 impl SqliteStore {
     /// Opens the log in `file`, makes it if it is not there, and brings its tables up to date.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
-        let options = connect_options(file)
-            .pragma("cache_size", "-65536")
-            // Pages of the indexes are written again and again: copying them back less often is less work.
-            .pragma("wal_autocheckpoint", "8000")
-            .pragma("journal_size_limit", "67108864");
-        migrate(options.clone()).await?;
-        let writer = connect(&options).await?;
+        migrate(connect_options(file)).await?;
+        let appender = Appender::open(file)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", "-16384"));
-        Ok(Self { options, writer: Mutex::new(Some(writer)), readers })
+        Ok(Self { file: file.to_owned(), appender: Mutex::new(Some(appender)), readers })
     }
 
     /// Closes all connections: the WAL is copied back into the file.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
-        match self.writer.lock().await.take() {
-            Some(writer) => writer.close().await.map_err(unavailable),
-            None => Ok(()),
+        self.slot().take().map_or(Ok(()), Appender::close)
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Appender>> {
+        self.appender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, work: impl FnOnce(&mut Appender) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut slot = self.slot();
+        let mut appender = match slot.take() {
+            Some(appender) => appender,
+            None => Appender::open(&self.file)?,
+        };
+        let result = work(&mut appender);
+        if matches!(result, Ok(()) | Err(StoreError::HeadMoved | StoreError::AlreadyStored)) {
+            *slot = Some(appender);
         }
+        result
     }
 }
 
@@ -110,22 +106,6 @@ async fn migrate(options: SqliteConnectOptions) -> Result<(), StoreError> {
     let result = MIGRATIONS.run(&pool).await.map_err(|error| unavailable(error.into()));
     pool.close().await;
     result
-}
-
-/// Opens the writing connection, and makes sure that it is as durable as W1 needs it.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
-    let mut connection = options.connect().await.map_err(broken)?;
-    let (journal, synchronous): (String, i64) =
-        sqlx::query_as("SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(broken)?;
-    if (journal.as_str(), synchronous) != ("wal", 2) {
-        let what =
-            format!("SQLite gives journal_mode={journal}, synchronous={synchronous} instead of wal and 2 (FULL)");
-        return Err(unavailable(sqlx::Error::Configuration(what.into())));
-    }
-    Ok(connection)
 }
 
 #[async_trait]
@@ -140,16 +120,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
-        let mut slot = self.writer.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => connect(&self.options).await?,
-        };
-        let result = append(&mut connection, expected, events, new_head).await;
-        if matches!(result, Ok(()) | Err(StoreError::HeadMoved | StoreError::AlreadyStored)) {
-            *slot = Some(connection);
-        }
-        result
+        self.write(|appender| appender.append(expected, events, new_head))
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
@@ -209,22 +180,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        let mut slot = self.writer.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => connect(&self.options).await?,
-        };
-        sqlx::query(
-            "INSERT INTO checkpoints (name, position) VALUES (?, ?) \
-                     ON CONFLICT (name) DO UPDATE SET position = excluded.position",
-        )
-        .bind(name)
-        .bind(position.as_i64())
-        .execute(&mut connection)
-        .await
-        .map_err(broken)?;
-        *slot = Some(connection);
-        Ok(())
+        self.write(|appender| appender.save_checkpoint(name, position))
     }
 }
 
@@ -242,50 +198,6 @@ impl SqliteStore {
         .map_err(broken)?;
         rows.iter().map(envelope).collect()
     }
-}
-
-/// One transaction; dropped before its commit it is rolled back.
-async fn append(
-    connection: &mut SqliteConnection,
-    expected: Position,
-    events: &[Envelope],
-    new_head: &Head,
-) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(broken)?;
-    let head: i64 =
-        sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&mut *transaction).await.map_err(broken)?;
-    if head != expected.as_i64() {
-        return Err(StoreError::HeadMoved);
-    }
-    let mut rest = events;
-    for (rows, sql) in CHUNKS.into_iter().zip(&*INSERTS) {
-        while let Some((chunk, after)) = rest.split_at_checked(rows) {
-            let query = chunk.iter().fold(sqlx::query(sql.as_str()), |query, event| {
-                query
-                    .bind(event.position.as_i64())
-                    .bind(&event.event_id.0.as_bytes()[..])
-                    .bind(kind_number(event.stream.kind))
-                    .bind(&event.stream.id.as_bytes()[..])
-                    .bind(event.version.as_i64())
-                    .bind(event.event_type.as_str())
-                    .bind(event.schema)
-                    .bind(event.payload.as_slice())
-                    .bind(event.metadata.as_slice())
-                    .bind(event.recorded_at)
-                    .bind(&event.hash.0[..])
-            });
-            query.execute(&mut *transaction).await.map_err(refused)?;
-            rest = after;
-        }
-    }
-    sqlx::query("UPDATE log_head SET position = ?, hash = ?, recorded_at = ?")
-        .bind(new_head.position.as_i64())
-        .bind(&new_head.hash.0[..])
-        .bind(new_head.recorded_at)
-        .execute(&mut *transaction)
-        .await
-        .map_err(refused)?;
-    transaction.commit().await.map_err(|error| StoreError::OutcomeUnknown(Arc::new(error)))
 }
 
 fn envelope(row: &SqliteRow) -> Result<Envelope, StoreError> {
@@ -336,28 +248,18 @@ fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(Arc::new(error))
 }
 
-/// SQLite's primary result code and message, if it was SQLite that failed.
-fn sqlite_failure(error: &sqlx::Error) -> Option<(u32, &str)> {
-    let error = error.as_database_error()?;
-    Some((error.code()?.parse::<u32>().ok()? & 0xff, error.message()))
-}
-
-/// A failure before any commit: nothing was stored. Busy, full and I/O may pass; a damaged file (11, 26) does not.
+/// A failure before any commit: nothing was stored.
 fn broken(error: sqlx::Error) -> StoreError {
-    match sqlite_failure(&error) {
-        Some((11 | 26, what)) => StoreError::Corrupt { at: "the database file".into(), what: what.to_owned() },
-        _ => unavailable(error),
-    }
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    failure(code.map(|code| code & 0xff), error)
 }
 
-/// A failure of a write inside the transaction; 19 is a constraint or a trigger that refused.
-fn refused(error: sqlx::Error) -> StoreError {
-    match sqlite_failure(&error) {
-        Some((19, what)) if what.contains("event id is in the log") || what.contains("events.event_id") => {
-            StoreError::AlreadyStored
+/// Busy, full and I/O may pass; a damaged file does not. `code`: SQLite's primary result code.
+fn failure(code: Option<i32>, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    match code {
+        Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => {
+            StoreError::Corrupt { at: "the database file".into(), what: error.to_string() }
         }
-        // The head was the expected one, so these events do not go on from what is stored.
-        Some((19, what)) => StoreError::Corrupt { at: "the end of the log".into(), what: what.to_owned() },
-        _ => broken(error),
+        _ => StoreError::Unavailable(Arc::new(error)),
     }
 }
