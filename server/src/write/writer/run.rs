@@ -159,7 +159,9 @@ impl Loop {
             self.place_backlog().await;
             self.start_lookup();
             let room = self.settings.batch.max(1).saturating_sub(self.pending.stored.len());
-            if !self.committing && !self.pending.is_empty() && (room == 0 || queue.is_empty()) {
+            // Once as many are decided as still wait: so that half of a crowd is decided while the other half commits.
+            let enough = room == 0 || queue.len() <= self.pending.stored.len();
+            if !self.committing && !self.pending.is_empty() && enough {
                 self.start_commit();
                 continue;
             }
