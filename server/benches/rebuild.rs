@@ -16,7 +16,7 @@ use crate::support::{compare, folder, log::Log, rate};
 
 const EVENTS: usize = 500_000;
 /// Events of one transaction, on both sides.
-const BATCH: usize = 20_000;
+const BATCH: usize = 40_000;
 
 /// Rows of all tables, to be inserted with the event at which they changed last; and the statements that insert them.
 struct Rows {
@@ -33,8 +33,8 @@ pub async fn run(rounds: usize) {
     install(&db, &projections::all()).await.unwrap();
     let feed = Feed::open(db.clone(), Arc::new(|_: &_, _| {})).await.unwrap();
     let mut log = Log::new();
-    for _ in 0..EVENTS / BATCH {
-        feed.take((0..BATCH).map(|_| log.next()).collect()).await.unwrap();
+    for _ in 0..EVENTS / 10_000 {
+        feed.take((0..10_000).map(|_| log.next()).collect()).await.unwrap();
     }
     // The rebuild takes over where the live tables stand: let that be the end of the feed.
     let mut tx = db.write().await.unwrap();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use app::wire::Position;
 use sqlx::{AssertSqlSafe, SqliteConnection};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     batch::{Batch, Read, Skips, Stop, decode_all},
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// Most events that one transaction applies where nothing else writes: the more, the fewer times a row is written.
-const BATCH: u32 = 20_000;
+const BATCH: u32 = 40_000;
 /// The same on a node at work, where live projections wait for it.
 const LIVE_BATCH: u32 = 1_000;
 
@@ -111,12 +112,15 @@ async fn run(
     tx.commit().await?;
 
     let mut first_error = None;
+    let mut ahead = Ahead::start(db, Position(0), batch);
     while let Some(from) = filling.iter().map(|one| one.filled).min() {
-        // What is read here need not be all there is: the step looks at the live checkpoints itself.
-        let mut reading = db.read().await?;
-        let skips = Skips::load(&mut reading).await?;
-        let read = decode_all(feed::read(&mut reading, from, batch).await?);
-        reading.commit().await?;
+        if ahead.from != from {
+            ahead = Ahead::start(db, from, batch);
+        }
+        let (read, skips) = ahead.read().await?;
+        let last = read.iter().map(Result::as_ref).last();
+        let next = last.map_or(from, |last| last.map_or_else(|bad| bad.position, |event| event.envelope.position));
+        ahead = Ahead::start(db, next, batch);
         match step(db, &mut filling, &read, &skips).await {
             Ok(news) => {
                 for progress in news {
@@ -135,6 +139,31 @@ async fn run(
         }
     }
     first_error.map_or(Ok(()), Err)
+}
+
+/// Reads and decodes the next events while those before them are written.
+struct Ahead {
+    from: Position,
+    reading: AbortOnDropHandle<Result<(Read, Skips), sqlx::Error>>,
+}
+
+impl Ahead {
+    fn start(db: &ReadDb, from: Position, batch: u32) -> Self {
+        let db = db.clone();
+        let reading = tokio::spawn(async move {
+            // What is read here need not be all there is: the step looks at the live checkpoints itself.
+            let mut tx = db.read().await?;
+            let skips = Skips::load(&mut tx).await?;
+            let read = decode_all(feed::read(&mut tx, from, batch).await?);
+            tx.commit().await?;
+            Ok((read, skips))
+        });
+        Self { from, reading: AbortOnDropHandle::new(reading) }
+    }
+
+    async fn read(self) -> Result<(Read, Skips), sqlx::Error> {
+        self.reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
 }
 
 /// Fills all new tables with what was read, in one transaction, and lets those take over that have caught up.

@@ -15,6 +15,5 @@ CREATE TABLE accounts (
     version         INTEGER NOT NULL,
     position        INTEGER NOT NULL,           -- of the account's last event
     UNIQUE (owner, id),
-    UNIQUE (balance, id),
     UNIQUE (position)
 ) STRICT, WITHOUT ROWID;
