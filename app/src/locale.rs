@@ -75,6 +75,12 @@ impl Locale {
         format!("{} {}", self.format_amount(minor, currency), currency.code())
     }
 
+    /// What an amount in `currency` lacks to stand under one with `most` decimals: `.00` of 1,500 JPY above 1.20 CZK.
+    pub fn missing_decimals(&self, currency: Currency, most: u8) -> String {
+        let digits = "0".repeat(usize::from(most.saturating_sub(currency.exponent())));
+        if currency.exponent() == 0 && most > 0 { format!("{}{digits}", self.decimal) } else { digits }
+    }
+
     /// `1,046`.
     pub fn format_count(&self, number: u64) -> String {
         let mut text = String::new();
@@ -102,19 +108,19 @@ impl Locale {
 
     /// `November 2026`.
     pub fn format_month(&self, date: Date) -> String {
-        format!("{} {}", MONTHS[usize::from(date.month()) - 1], date.year())
+        format!("{} {:04}", MONTHS[usize::from(date.month()) - 1], date.year())
     }
 
-    /// `14:02:11`, UTC. `micros` since 1970.
+    /// `14:02:11 UTC`. `micros` since 1970.
     pub fn format_time(&self, micros: i64) -> String {
         let seconds = micros.div_euclid(1_000_000).rem_euclid(86_400);
-        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
 
-    /// `22 Nov 2026, 14:02:11.482`, UTC. `micros` since 1970.
+    /// `22 Nov 2026, 14:02:11 UTC`: the ledger's days are of that zone, so its moments are told in it, everywhere.
+    /// `micros` since 1970.
     pub fn format_moment(&self, micros: i64) -> String {
-        let millis = micros.div_euclid(1000).rem_euclid(1000);
-        format!("{}, {}.{millis:03}", self.format_date(Date::of_micros(micros)), self.format_time(micros))
+        format!("{}, {}", self.format_date(Date::of_micros(micros)), self.format_time(micros))
     }
 
     /// Reads an amount as this region's people write it: `1,234.50`, `1 234,50`. Spaces and apostrophes group
@@ -245,6 +251,8 @@ mod tests {
         assert_eq!(en.format_amount(1_234_567, currency("JPY")), "1,234,567");
         assert_eq!(with('\u{a0}', ',').format_amount(123_450, czk), "1\u{a0}234,50");
         assert_eq!(en.format_signed(930_000, czk), "+9,300.00");
+        assert_eq!(["JPY", "CZK", "KWD"].map(|code| en.missing_decimals(currency(code), 3)), [".000", "0", ""]);
+        assert_eq!(en.missing_decimals(currency("JPY"), 0), "");
     }
 
     #[test]
@@ -299,8 +307,8 @@ mod tests {
         assert_eq!(locale(DateOrder::Iso).format_date(date), "2026-11-02");
         assert_eq!(locale(DateOrder::MonthDay).format_day(date), "Nov 2");
         assert_eq!(Locale::default().format_month(date), "November 2026");
-        assert_eq!(Locale::default().format_moment(1_000_000_482_000), "12 Jan 1970, 13:46:40.482");
-        assert_eq!(Locale::default().format_time(-1), "23:59:59");
+        assert_eq!(Locale::default().format_moment(1_000_000_482_000), "12 Jan 1970, 13:46:40 UTC");
+        assert_eq!(Locale::default().format_time(-1), "23:59:59 UTC");
     }
 
     #[cfg(feature = "ssr")]

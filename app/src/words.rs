@@ -3,7 +3,7 @@
 use crate::{
     api::AppError,
     domain::{
-        Currency, Rejection,
+        AmountError, Currency, Rejection,
         account::{AccountEvent, DeclineReason, Direction, Status},
         session::{EndReason, SessionEvent},
         transfer::TransferEvent,
@@ -223,9 +223,9 @@ pub fn describe_error(error: &AppError, currency: Option<Currency>, locale: &Loc
             return (Some(field.clone()), words);
         }
         AppError::WrongCredentials => "E-mail or password is wrong.".to_owned(),
-        AppError::TooMany { retry_after } => format!("Too many tries. Try again in {retry_after} seconds."),
+        AppError::TooMany { retry_after } => format!("Too many tries. Try again in {}.", seconds(*retry_after)),
         AppError::Unavailable { retry_after } => {
-            format!("Too busy right now; nothing was done. Try again in {retry_after} seconds.")
+            format!("Too busy right now; nothing was done. Try again in {}.", seconds(*retry_after))
         }
         AppError::NotFound => "There is no such thing, or it is not yours to change.".to_owned(),
         AppError::NotSignedIn => "Please sign in again.".to_owned(),
@@ -239,6 +239,24 @@ pub fn describe_error(error: &AppError, currency: Option<Currency>, locale: &Loc
         }
     };
     (None, words)
+}
+
+fn seconds(seconds: u32) -> String {
+    if seconds == 1 { "a second".to_owned() } else { format!("{seconds} seconds") }
+}
+
+/// Why a text is no amount, with an example as this reader would write it.
+pub fn describe_amount_error(error: AmountError, currency: Currency, locale: &Locale) -> String {
+    match error {
+        AmountError::NotANumber => {
+            let one = 10_i64.pow(currency.exponent().into());
+            let signs = if one > 1 { "digits and one decimal sign make" } else { "digits make" };
+            format!("only {signs} an amount, like {}", locale.format_amount(1234 * one + one / 2, currency))
+        }
+        AmountError::Empty | AmountError::Signed | AmountError::TooManyDecimals { .. } | AmountError::TooLarge => {
+            error.to_string()
+        }
+    }
 }
 
 /// Why a side of a transfer refused, after a colon.
@@ -366,6 +384,21 @@ mod tests {
             describe_rejection(&Rejection::BalanceNotZero { balance: -100 }, Some(czk()), &Locale::default()),
             "Not closed: the balance is \u{2212}1.00 CZK and must be 0.00. Pay it back first."
         );
+    }
+
+    #[test]
+    fn an_example_of_an_amount_is_one_that_this_reader_may_type() {
+        let german = Locale { group: '.', decimal: ',', ..Locale::default() };
+        for (locale, code, words) in [
+            (Locale::default(), "CZK", "only digits and one decimal sign make an amount, like 1,234.50"),
+            (german, "CZK", "only digits and one decimal sign make an amount, like 1.234,50"),
+            (german, "JPY", "only digits make an amount, like 1.234"),
+        ] {
+            let currency: Currency = code.parse().unwrap();
+            assert_eq!(describe_amount_error(AmountError::NotANumber, currency, &locale), words);
+            let (_, example) = words.rsplit_once(' ').unwrap();
+            assert!(locale.parse_amount(example, currency).is_ok(), "{example}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
-// What holds for every page: no violation that axe can see, light and dark, and nothing that sticks out on a phone.
+// What holds for every page: no violation that axe can see, light and dark, nothing that sticks out of the screen, nothing too
+// small to read, Escape closes, and news takes neither the focus nor one's place.
 import { randomUUID } from "node:crypto";
-import { admin, customer, Daybook, expect, expectAccessible, hydrated, Ledger, otherCustomer, test } from "../fixtures/test.ts";
+import { admin, customer, Daybook, entries, expect, expectAccessible, hydrated, Ledger, live, otherCustomer, test } from "../fixtures/test.ts";
 import type { Browser, Page } from "@playwright/test";
 
 interface Place {
@@ -11,9 +12,13 @@ interface Place {
   after?: (page: Page) => Promise<void>;
 }
 
-/** All pages of a ledger with something of everything in it. */
+const longWord = "Nejneobhospodařovávatelnějšími".repeat(5);
+
+/** All pages of a ledger with something of everything in it, words and amounts as long as they may be. */
 async function places(ledger: Ledger): Promise<Place[]> {
   const account = await ledger.account("A name that is rather long, as names of accounts can be", 123_456_789);
+  const long = await ledger.account(longWord.slice(0, 80), 90_071_992_547_409_91);
+  await ledger.send("WithdrawMoney", { account_id: long, amount: 1_00, description: longWord });
   const [other, frozen, closed] = [await ledger.account("Savings", 100), await ledger.account("Frozen", 5), await ledger.account("Closed")];
   await ledger.send("WithdrawMoney", { account_id: account, amount: 99_99, description: "Groceries, and a description as long as people write it" });
   await ledger.send("FreezeAccount", { account_id: frozen, reason: "lost card" });
@@ -21,7 +26,11 @@ async function places(ledger: Ledger): Promise<Place[]> {
   const [transfer, declined] = [randomUUID(), randomUUID()];
   await ledger.send("RequestTransfer", { transfer_id: transfer, from: account, to: other, amount: 5_000, description: "rent" });
   const { position } = await ledger.send("RequestTransfer", { transfer_id: declined, from: account, to: frozen, amount: 5_000 });
-  for (const id of [transfer, declined]) {
+  const [tooLong, foreign, yen] = [randomUUID(), randomUUID(), randomUUID()];
+  await ledger.send("OpenAccount", { account_id: yen, name: "Yen purse", currency: "JPY" });
+  await ledger.send("RequestTransfer", { transfer_id: foreign, from: account, to: yen, amount: 5_000 });
+  await ledger.send("RequestTransfer", { transfer_id: tooLong, from: long, to: other, amount: 5_000, description: longWord });
+  for (const id of [transfer, declined, foreign, tooLong]) {
     await expect
       .poll(async () => (await ledger.get<{ state: string }>(`/transfers/${id}?wait_for=${position}&wait_ms=5000`)).state)
       .toMatch(/completed|declined/);
@@ -47,6 +56,10 @@ async function places(ledger: Ledger): Promise<Place[]> {
     { name: "overview", path: "/", who: "customer" },
     { name: "menu", path: "/", who: "customer", after: async (page) => page.getByRole("banner").locator("summary").click() },
     { name: "account", path: `/accounts/${account}`, who: "customer" },
+    { name: "account with a long name", path: `/accounts/${long}`, who: "customer" },
+    { ...slip("transfer", long), name: "transfer from a long name" },
+    { name: "transfer with a long word", path: `/transfers/${tooLong}`, who: "customer" },
+    { name: "stream with long words", path: `/timeline/account-${long}`, who: "customer" },
     { name: "empty account", path: `/accounts/${closed}`, who: "customer" },
     { name: "frozen account", path: `/accounts/${frozen}`, who: "customer" },
     { name: "statement without a find", path: `/accounts/${account}?q=nothing+like+it`, who: "customer" },
@@ -121,17 +134,39 @@ for (const [colorScheme, rules] of [["light", undefined], ["dark", ["color-contr
   });
 }
 
+/** What reaches beyond the screen, and text below 13 px, in words; empty where all is well. */
+const misfits = (page: Page) =>
+  page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    const show = (element: Element) => element.outerHTML.slice(0, 120);
+    const all = [...document.querySelectorAll("body *")];
+    const out = all.filter((element) => element.getBoundingClientRect().right > clientWidth + 1);
+    const own = (element: Element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent?.trim());
+    const small = all.filter((element) => own(element) && element.checkVisibility() && parseFloat(getComputedStyle(element).fontSize) < 13);
+    return [
+      scrollWidth > clientWidth ? `${scrollWidth} of ${clientWidth}: ${out.slice(0, 3).map(show).join(" | ")}` : "",
+      small.length > 0 ? `below 13 px: ${small.slice(0, 3).map(show).join(" | ")}` : "",
+    ].filter(Boolean).join("; ");
+  });
+
+test("nothing sticks out of a screen or is too small to read", async ({ browser }) => {
+  test.setTimeout(120_000);
+  const faults: string[] = [];
+  await everywhere(browser, { viewport: { width: 1280, height: 800 } }, async (page, { name }) => {
+    const found = await misfits(page);
+    if (found) faults.push(`${name}: ${found}`);
+  });
+  expect(faults.join("\n\n")).toBe("");
+});
+
 test("nothing sticks out on a phone, and what one can do stays in reach", async ({ browser }) => {
   test.setTimeout(120_000);
   const faults: string[] = [];
-  await everywhere(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }, async (page, { name, path }) => {
-    const wide = await page.evaluate(() => {
-      const { scrollWidth, clientWidth } = document.documentElement;
-      const out = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > clientWidth + 1);
-      return scrollWidth > clientWidth || innerWidth > 390 ? `${scrollWidth} of ${clientWidth}: ${out.slice(0, 3).map((element) => element.outerHTML.slice(0, 120)).join(" | ")}` : "";
-    });
-    if (wide) faults.push(`${name}: ${wide}`);
+  await everywhere(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }, async (page, { name, path, who }) => {
+    const found = await misfits(page);
+    if (found) faults.push(`${name}: ${found}`);
     await expectAccessible(page, ["target-size", "scrollable-region-focusable"]).catch((fault: Error) => faults.push(`${name}: ${fault.message}`));
+    if (who === "admin") await expect(page.getByRole("link", { name: "Trial balance" })).toBeInViewport({ ratio: 1 });
     if (name === "account") {
       const actions = page.locator(".head > .actions");
       for (const action of ["Deposit", "Withdraw", "Transfer"]) await expect(actions.getByRole("link", { name: action, exact: true })).toBeInViewport({ ratio: 1 });
@@ -142,6 +177,103 @@ test("nothing sticks out on a phone, and what one can do stays in reach", async 
     }
   });
   expect(faults.join("\n\n")).toBe("");
+});
+
+test("rows of a table are 36 px high", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url });
+  await sessions.customer.enter(context);
+  const page = await context.newPage();
+  await page.goto(all.find(({ name }) => name === "account")!.path);
+  expect((await entries(page).last().boundingBox())!.height).toBe(36);
+  await context.close();
+});
+
+test("Escape and a click beside it close a menu; Escape leaves a slip, whose first field has the focus", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url });
+  await sessions.customer.enter(context);
+  const page = await context.newPage();
+  const account = all.find(({ name }) => name === "account")!.path;
+  await page.goto(`${account}/deposit`);
+  await hydrated(page);
+  await expect(page.getByLabel("Amount")).toBeFocused();
+  const more = page.locator(".actions .menu");
+  for (const close of [() => page.keyboard.press("Escape"), () => page.getByRole("heading", { level: 1 }).click()]) {
+    await more.locator("summary").click();
+    await expect(more).toHaveAttribute("open");
+    await close();
+    await expect(more).not.toHaveAttribute("open");
+  }
+  await more.locator("summary").click();
+  await page.keyboard.press("Escape");
+  await expect(more.locator("summary")).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(account);
+  await context.close();
+});
+
+test("a new password can be looked at", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url });
+  await sessions.customer.enter(context);
+  const page = await context.newPage();
+  await page.goto("/profile");
+  await hydrated(page);
+  const field = page.getByLabel("New password");
+  await expect(field).toHaveAttribute("type", "password");
+  await page.getByRole("button", { name: "Show password" }).click();
+  await expect(field).toHaveAttribute("type", "text");
+  await context.close();
+});
+
+test("news on a statement leaves the focus and what is being read where they are", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url });
+  const ledger = sessions.customer;
+  await ledger.enter(context);
+  const account = await ledger.account("Busy");
+  let position = 0;
+  for (let entry = 0; entry < 40; entry++) position = await ledger.deposit(account, 1_00, `entry ${entry}`);
+  await ledger.balance(account, position);
+  const page = await context.newPage();
+  await page.goto(`/accounts/${account}`);
+  await live(page);
+  const link = page.getByRole("link", { name: "entry 20", exact: true });
+  await link.focus();
+  await page.evaluate(() => scrollBy(0, 200));
+  // The browser has drawn where it is now: what is added above from here on is made up for.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  const before = (await link.boundingBox())!.y;
+  for (const text of ["one more", "and another"]) {
+    await ledger.deposit(account, 5_00, text);
+    await expect(entries(page).first()).toContainText(text);
+    await expect(link).toBeFocused();
+    await expect.poll(async () => (await link.boundingBox())!.y).toBe(before);
+  }
+  await context.close();
+});
+
+test("what one stream has no room for is not called live", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url });
+  const ledger = sessions.customer;
+  await ledger.enter(context);
+  const page = await context.newPage();
+  await page.goto(all.find(({ name }) => name === "account")!.path);
+  await live(page);
+  // What some thirty more tabs would want of the stream, which takes 64 queries.
+  const accounts = await Promise.all([...Array(24).keys()].map((tab) => ledger.account(`Tab ${tab}`)));
+  const queries = accounts.flatMap((id) => [`account:${id}`, `statement:${id}`, `stream:account-${id}`]).sort();
+  const others = await context.newPage();
+  await others.goto("/api/docs");
+  await others.evaluate((queries) => {
+    const channel = new BroadcastChannel("daybook-live");
+    const want = () => channel.postMessage(["want", "others", "999999999", ...queries].join("\n"));
+    channel.onmessage = ({ data }) => data === "who" && want();
+    want();
+  }, queries);
+  const state = page.locator(".mast .live");
+  await expect(state).toHaveText("not live: too many tabs");
+  await others.evaluate(() => new BroadcastChannel("daybook-live").postMessage("bye\nothers"));
+  await others.close();
+  await expect(state).toHaveText("live");
+  await context.close();
 });
 
 test("the theme is a choice that stays", async ({ browser }) => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppError,
-    sender::{Sender, filled, read, read_optional},
+    sender::{Sender, filled, read, read_day, read_optional},
 };
 use crate::wire::{self, Receipt};
 
@@ -113,7 +113,7 @@ pub async fn deposit_money(
             account_id: read("account_id", &account_id)?,
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
-            effective_on: read_optional("effective_on", effective_on)?,
+            effective_on: read_day("effective_on", effective_on)?,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await
@@ -135,7 +135,7 @@ pub async fn withdraw_money(
             account_id: read("account_id", &account_id)?,
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
-            effective_on: read_optional("effective_on", effective_on)?,
+            effective_on: read_day("effective_on", effective_on)?,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await

@@ -8,16 +8,19 @@ use leptos_axum::ResponseOptions;
 
 use super::AppError;
 use crate::{
-    domain::{CommandId, Currency},
+    domain::{CommandId, Currency, Date},
     links,
     ports::{Ports, Request, SignedIn, Viewer},
     wire::{Command, Receipt},
-    words::describe_error,
+    words::{describe_amount_error, describe_error},
 };
 
 /// A refusal in words for the page's own script, percent-encoded: the field it is about (or nothing), a line feed, the
 /// words. The body says the same as [`AppError`].
 const REFUSAL: HeaderName = HeaderName::from_static("x-refusal");
+
+/// Money is entered by its date of this year or later.
+const EARLIEST_YEAR: i32 = 1900;
 
 /// One call of a server function.
 pub(super) struct Sender {
@@ -49,7 +52,10 @@ impl Sender {
     /// An amount as this reader writes it, in minor units of the form's currency.
     pub fn amount(&self, field: &str, text: &str) -> Result<i64, AppError> {
         let currency = self.currency.ok_or_else(|| AppError::invalid("currency", "which currency?"))?;
-        self.request.locale.parse_amount(text, currency).map_err(|error| AppError::invalid(field, error))
+        let locale = &self.request.locale;
+        locale
+            .parse_amount(text, currency)
+            .map_err(|error| AppError::invalid(field, describe_amount_error(error, currency, locale)))
     }
 
     /// Sends a command for the viewer; then this browser has seen its position, and a plain form goes to `next`.
@@ -125,6 +131,15 @@ pub(super) fn read_optional<T: FromStr<Err: ToString>>(
     text: Option<String>,
 ) -> Result<Option<T>, AppError> {
     filled(text).map(|text| read(field, &text)).transpose()
+}
+
+/// The day that something took effect, where it was not today. Older ones are slips of the pen.
+pub(super) fn read_day(field: &str, text: Option<String>) -> Result<Option<Date>, AppError> {
+    let day: Option<Date> = read_optional(field, text)?;
+    if day.is_some_and(|day| day.year() < EARLIEST_YEAR) {
+        return Err(AppError::invalid(field, format_args!("the earliest year is {EARLIEST_YEAR}")));
+    }
+    Ok(day)
 }
 
 /// A text that may be left empty.

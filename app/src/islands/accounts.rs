@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Part,
     html::Html,
-    ledger::{cell, cell_of, copy, fact, id, link, row, state, table},
+    ledger::{amount, cell, cell_of, copy, fact, id, link, most_decimals, row, state, table},
 };
 use crate::{
     domain::{Currency, account::Status},
@@ -23,6 +23,11 @@ fn state_of(status: Status) -> &'static str {
         Status::Open => "open",
         Status::Frozen => "frozen",
     }
+}
+
+/// Of a page's one figure: on a phone, many digits are written smaller.
+pub(super) fn figure_class(amount: &str) -> &'static str {
+    if amount.chars().count() > 13 { "figure long" } else { "figure" }
 }
 
 /// `.head-text` of an account's page: name, state, balance, available, held.
@@ -63,9 +68,9 @@ impl Part for AccountHead {
                 html.put("h1", &[], &account.name);
                 state(html, state_of(account.status), words::account_status(account.status));
             });
-            html.el("p", &[("class", "figure")], |html| {
+            let balance = amount(account.balance);
+            html.el("p", &[("class", figure_class(&balance))], |html| {
                 html.put("span", &[("class", "unit")], account.currency.code());
-                let balance = amount(account.balance);
                 let decimals = usize::from(account.currency.exponent());
                 // The decimal sign is one byte, and so is each digit.
                 let (whole, minor) = balance.split_at(balance.len() - if decimals > 0 { decimals + 1 } else { 0 });
@@ -171,9 +176,11 @@ impl Part for AccountRows {
             ("money", "Available"),
             ("money balance", "Balance"),
         ];
+        let most = most_decimals(self.accounts.rows.iter().map(|account| account.currency));
         table(html, "ledger link-rows", "Accounts", &columns, |html| {
             for account in &self.accounts.rows {
-                let amount = |minor| self.locale.format_amount(minor, account.currency);
+                let text = |minor| self.locale.format_amount(minor, account.currency);
+                let kind = (account.currency, most);
                 row(html, account.key(), "", "", |html| {
                     cell_of(html, "what", "lead", |html| link(html, "", &links::account(account.id), &account.name));
                     cell_of(html, "id", "", |html| id(html, "", &account.id.to_string()));
@@ -181,17 +188,12 @@ impl Part for AccountRows {
                         state(html, state_of(account.status), words::account_status(account.status));
                     });
                     cell(html, "quiet small", "end", account.currency.code());
-                    lit(html, "money", "", &amount(account.available));
-                    lit(html, "money balance strong", "side", &amount(account.balance));
+                    amount(html, "money", "", &text(account.available), kind, &self.locale);
+                    amount(html, "money balance strong", "side", &text(account.balance), kind, &self.locale);
                 });
             }
         });
     }
-}
-
-/// A cell that lights up when its figure changes.
-fn lit(html: &mut Html, class: &str, place: &str, text: &str) {
-    html.put("td", &[("class", class), ("data-cell", place), ("data-lit", "1")], text);
 }
 
 #[cfg(test)]

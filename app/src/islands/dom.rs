@@ -10,7 +10,7 @@ use leptos::{
     prelude::{document, set_interval, set_timeout},
     wasm_bindgen::{JsCast, closure::Closure},
 };
-use web_sys::{Element, Event, HtmlInputElement, HtmlTemplateElement, Node};
+use web_sys::{Element, Event, FocusOptions, HtmlElement, HtmlInputElement, HtmlTemplateElement, Node};
 
 use super::{Part, html::Html};
 use crate::{
@@ -101,23 +101,38 @@ impl Stage {
     }
 }
 
-/// Draws into an element, changing only what differs.
+/// Draws into an element, changing only what differs. What has the focus keeps it.
 pub(super) fn draw_into(root: &Element, draw: &dyn Fn(&mut Html)) {
     let mut html = Html::default();
     draw(&mut html);
+    let focused = document().active_element();
     if let Ok(template) = document().create_element("template") {
         template.set_inner_html(&html.into_string());
         become_like(root, &template.unchecked_into::<HtmlTemplateElement>().content());
+    }
+    // Whatever is moved in a document loses it.
+    if let Some(focused) =
+        focused.filter(|focused| focused.is_connected() && document().active_element().as_ref() != Some(focused))
+    {
+        let stay = FocusOptions::new();
+        stay.set_prevent_scroll(true);
+        focused.unchecked_into::<HtmlElement>().focus_with_options(&stay).ok();
     }
 }
 
 /// Makes the children of `old` like those of `new`, which loses what is taken over as it is.
 ///
-/// Children with the same `data-key` are the same; others are by their place and tag.
+/// Children with the same `data-key` are the same; others are by their place and tag. What is wanted no more is taken
+/// out before anything is moved: a row that stays where it is keeps focus and scroll position.
 fn become_like(old: &Node, new: &Node) {
     let mut place = old.first_child();
     let mut next = new.first_child();
     while let Some(wanted) = next {
+        let unwanted = |at: &Node| key(at).is_some_and(|key| find_keyed(Some(wanted.clone()), &key).is_none());
+        while let Some(gone) = place.clone().filter(unwanted) {
+            place = gone.next_sibling();
+            old.remove_child(&gone).ok();
+        }
         next = wanted.next_sibling();
         let key = key(&wanted);
         let same = match &key {

@@ -77,7 +77,7 @@ impl Part for EventRows {
                 row(html, event.key(), "", "", |html| {
                     cell_of(html, "date", "end", |html| {
                         let ago = ago(self.now.saturating_sub(event.recorded_at), event.recorded_at, &self.locale);
-                        time(html, &ago, &format!("{} UTC", self.locale.format_moment(event.recorded_at)));
+                        time(html, &ago, &self.locale.format_moment(event.recorded_at));
                     });
                     cell_of(html, "what", "lead", |html| said(html, &say(event, &self.locale), &moment));
                     cell_of(html, "id", "sub", |html| {

@@ -137,7 +137,9 @@ fn typed(input: &HtmlInputElement) {
 fn submit(form: HtmlFormElement, command: Command) {
     let Ok(body) = FormData::new_with_form(&form) else { return };
     form.set_attribute("aria-busy", "true").ok();
-    let (sent, started) = (tab::clock(), now());
+    #[allow(clippy::cast_possible_truncation)]
+    let sent = command.locale.format_time((js_sys::Date::now() * 1000.0) as i64);
+    let started = now();
     spawn_local(async move {
         let path = form.get_attribute("action").unwrap_or_default();
         let answer = post(&path, Some(&body)).await;
@@ -276,7 +278,7 @@ fn fresh_id(form: &HtmlFormElement) {
 struct Way {
     /// "Deposited 9,300.00 CZK."
     done: String,
-    /// The reader's clock.
+    /// "14:02:11 UTC", by the reader's clock.
     sent: String,
     stored_ms: u32,
     /// This page's own clock.

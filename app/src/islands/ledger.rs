@@ -1,7 +1,11 @@
 //! How tables of the book, marks, ids and links are written.
 
 use super::html::Html;
-use crate::words::{Mark, Said};
+use crate::{
+    domain::Currency,
+    locale::Locale,
+    words::{Mark, Said},
+};
 
 /// `019bd4f2…c7e9`.
 pub fn short_id(full: &str) -> String {
@@ -66,6 +70,25 @@ pub(super) fn cell(html: &mut Html, class: &str, place: &str, text: &str) {
     html.put("td", &[("class", class), ("data-cell", place)], text);
 }
 
+/// A cell with an amount of `currency` in a column of several, where one has `most` decimals: they stand on their decimal
+/// signs. It lights up when it changes.
+pub(super) fn amount(
+    html: &mut Html,
+    class: &str,
+    place: &str,
+    text: &str,
+    (currency, most): (Currency, u8),
+    locale: &Locale,
+) {
+    let pad = locale.missing_decimals(currency, most);
+    html.put("td", &[("class", class), ("data-cell", place), ("data-pad", &pad), ("data-lit", "1")], text);
+}
+
+/// The decimals of the currency that has most.
+pub(super) fn most_decimals(currencies: impl Iterator<Item = Currency>) -> u8 {
+    currencies.map(Currency::exponent).max().unwrap_or(0)
+}
+
 pub(super) fn cell_of(html: &mut Html, class: &str, place: &str, inside: impl FnOnce(&mut Html)) {
     html.el("td", &[("class", class), ("data-cell", place)], inside);
 }
@@ -76,7 +99,8 @@ pub(super) fn link(html: &mut Html, class: &str, href: &str, text: &str) {
 
 /// What people wrote, after what happened.
 pub(super) fn note(html: &mut Html, text: &str) {
-    html.text(" ");
+    // The dot before it, which is the style's, stays at the end of a line and never begins one.
+    html.text("\u{a0}");
     html.put("span", &[("class", "note")], text);
 }
 

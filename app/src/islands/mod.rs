@@ -16,6 +16,8 @@ pub mod events;
 mod forms;
 pub mod html;
 mod ledger;
+#[cfg(feature = "hydrate")]
+mod manners;
 #[cfg(feature = "ssr")]
 mod parts;
 #[cfg(feature = "hydrate")]

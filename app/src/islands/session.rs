@@ -2,14 +2,11 @@
 
 use std::{cell::Cell, time::Duration};
 
-use leptos::{
-    prelude::*,
-    wasm_bindgen::{JsCast, closure::Closure},
-};
+use leptos::{prelude::*, wasm_bindgen::JsCast};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, Event};
+use web_sys::Element;
 
-use super::forms::post;
+use super::{forms::post, manners::on_document};
 
 thread_local! {
     /// When this tab was last used, milliseconds since 1970.
@@ -83,10 +80,4 @@ pub(super) fn set_theme(theme: &str) {
     if let Some(document) = document().dyn_ref::<web_sys::HtmlDocument>() {
         document.set_cookie(&format!("daybook_theme={theme}; Path=/; Max-Age=31536000; SameSite=Lax")).ok();
     }
-}
-
-fn on_document(name: &str, handler: impl Fn(Event) + 'static) {
-    let handler = Closure::<dyn Fn(Event)>::new(handler);
-    document().add_event_listener_with_callback(name, handler.as_ref().unchecked_ref()).ok();
-    handler.forget();
 }

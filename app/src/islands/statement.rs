@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Names, Part,
     html::Html,
-    ledger::{arrivals, cell, cell_of, link, mark, note, row, table, time},
+    ledger::{amount, arrivals, cell, cell_of, link, mark, most_decimals, note, row, table, time},
     name_of,
 };
 use crate::{
@@ -89,22 +89,30 @@ impl Part for StatementRows {
             for transfer in &self.pending.rows {
                 self.draw_pending(html, transfer);
             }
-            let mut month = None;
-            for entry in &self.entries.rows {
-                let date = entry.effective_on;
-                if month.replace((date.year(), date.month())) != Some((date.year(), date.month())) {
-                    // A month may come twice where entries took effect earlier: keyed by the entry below it.
-                    row(html, entry.key().wrapping_add(1), "", "month", |html| {
-                        let heading = [("colspan", "5"), ("scope", "rowgroup"), ("data-cell", "lead")];
-                        html.put("th", &heading, &self.locale.format_month(date));
+            let month = |entry: &StatementRow| (entry.effective_on.year(), entry.effective_on.month());
+            for entries in self.entries.rows.chunk_by(|one, next| month(one) == month(next)) {
+                let (Some(newest), Some(oldest)) = (entries.first(), entries.last()) else { continue };
+                // A month may come twice where entries took effect earlier. New entries join on top, so the lowest stays.
+                row(html, oldest.key().wrapping_add(1), "", "month", |html| {
+                    let heading = [("colspan", "5"), ("scope", "rowgroup"), ("data-cell", "lead")];
+                    html.put("th", &heading, &self.locale.format_month(newest.effective_on));
+                });
+                for entry in entries {
+                    let class = if entry.reversed_by.is_some() { "reversed" } else { "" };
+                    row(html, entry.key(), &format!("e{}", entry.version), class, |html| {
+                        entry_cells(
+                            html,
+                            entry,
+                            &self.entries.rows,
+                            (currency, currency.exponent()),
+                            &self.names,
+                            &self.locale,
+                            |html| {
+                                cell(html, "money balance", "end", &self.locale.format_amount(entry.balance, currency));
+                            },
+                        );
                     });
                 }
-                let class = if entry.reversed_by.is_some() { "reversed" } else { "" };
-                row(html, entry.key(), &format!("e{}", entry.version), class, |html| {
-                    entry_cells(html, entry, &self.entries.rows, currency, &self.names, &self.locale, |html| {
-                        cell(html, "money balance", "end", &self.locale.format_amount(entry.balance, currency));
-                    });
-                });
             }
             if let Some(oldest) = self.entries.rows.last().filter(|_| self.carried) {
                 row(html, 1, "", "carried", |html| {
@@ -147,23 +155,23 @@ fn is_pending(transfer: &TransferView, account: AccountId) -> bool {
     }
 }
 
-/// An entry's cells; `between` what it moved and its reference stands what the table wants there.
+/// An entry's cells; `most`: decimals in the column; `between` what it moved and its reference stands what the table wants there.
 fn entry_cells(
     html: &mut Html,
     entry: &StatementRow,
     shown: &[StatementRow],
-    currency: Currency,
+    (currency, most): (Currency, u8),
     names: &Names,
     locale: &Locale,
     between: impl FnOnce(&mut Html),
 ) {
     cell_of(html, "date", "sub", |html| {
-        let exact = format!("recorded {} UTC", locale.format_moment(entry.recorded_at));
+        let exact = format!("recorded {}", locale.format_moment(entry.recorded_at));
         time(html, &locale.format_day(entry.effective_on), &exact);
     });
     cell_of(html, "what", "lead", |html| what(html, entry, shown, names));
     let class = if entry.amount > 0 { "money in" } else { "money" };
-    cell(html, class, "side", &locale.format_signed(entry.amount, currency));
+    amount(html, class, "side", &locale.format_signed(entry.amount, currency), (currency, most), locale);
     between(html);
     cell_of(html, "ref", "", |html| {
         let label = format!("entry {}", entry.version);
@@ -238,12 +246,13 @@ impl Part for LatestRows {
         let columns =
             [("date", "Date"), ("", "What"), ("money", "Amount"), ("", "Currency"), ("", "Account"), ("ref", "Entry")];
         let names: Names = self.accounts.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+        let most = most_decimals(self.accounts.iter().map(|(.., currency)| *currency));
         table(html, "ledger", "Latest movements over all accounts", &columns, |html| {
             for entry in self.entries.rows.iter().take(LATEST) {
                 let account = self.accounts.iter().find(|(id, ..)| *id == entry.account_id);
                 let Some((id, name, currency)) = account else { continue };
                 row(html, entry.key(), "", "", |html| {
-                    entry_cells(html, entry, &self.entries.rows, *currency, &names, &self.locale, |html| {
+                    entry_cells(html, entry, &self.entries.rows, (*currency, most), &names, &self.locale, |html| {
                         cell(html, "quiet small", "end", currency.code());
                         cell_of(html, "quiet small", "", |html| link(html, "", &links::account(*id), name));
                     });

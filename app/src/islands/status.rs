@@ -8,7 +8,7 @@ use crate::{live::State, wire::LiveQuery};
 /// "live", "reconnecting", "offline since 14:02".
 ///
 /// It also does what a page does for its person from outside its parts: makes every form better ([`super`]), renews the
-/// session while the page is in use, and makes `<button data-copy="…">` copy.
+/// session while the page is in use, makes `<button data-copy="…">` copy, and lets Escape close.
 #[derive(Serialize, Deserialize)]
 pub struct LiveState {
     /// When the session's token runs out, microseconds since 1970.
@@ -41,6 +41,7 @@ impl Part for LiveState {
         let (kind, word) = match &self.state.0 {
             State::Live => ("live", "live"),
             State::Behind => ("behind", "behind"),
+            State::Crowded => ("behind", "not live: too many tabs"),
             State::Connecting => ("connecting", "connecting"),
             State::Reconnecting => ("reconnecting", "reconnecting"),
             State::Offline(_) => ("offline", "offline"),
@@ -62,6 +63,7 @@ impl Part for LiveState {
     fn begin(&self, _stage: &std::rc::Rc<super::dom::Stage>) {
         super::session::keep(self.expires_at);
         super::session::copy_buttons();
+        super::manners::begin();
         super::forms::better();
     }
 }
@@ -91,7 +93,7 @@ impl Part for OfflineNote {
     fn on_state(&mut self, state: &State) -> bool {
         let since = match state {
             State::Offline(since) => Some(since.clone()),
-            State::Connecting | State::Live | State::Behind | State::Reconnecting => None,
+            State::Connecting | State::Live | State::Behind | State::Crowded | State::Reconnecting => None,
         };
         std::mem::replace(&mut self.since, since) != self.since
     }

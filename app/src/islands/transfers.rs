@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Names, Part,
+    accounts::figure_class,
     html::Html,
-    ledger::{arrivals, cell, cell_of, copy, fact, icon, id, link, note, row, short_id, state, table, time},
+    ledger::{
+        self, arrivals, cell, cell_of, copy, fact, icon, id, link, most_decimals, note, row, short_id, state, table,
+        time,
+    },
     name_of,
 };
 use crate::{
@@ -104,6 +108,7 @@ impl Part for TransferRows {
         let columns = [("date", "Asked"), ("", "From → to"), ("", "State"), ("money", "Amount"), ("", "Currency")];
         let own = |id: AccountId| self.names.iter().any(|(known, _)| *known == id);
         arrivals(html, self.transfers.waiting(), "transfer", "transfers");
+        let most = most_decimals(self.transfers.rows.iter().map(|transfer| transfer.currency));
         table(html, "ledger link-rows", "Transfers, newest first", &columns, |html| {
             for transfer in &self.transfers.rows {
                 let (class, amount) = match (own(transfer.from), own(transfer.to)) {
@@ -114,7 +119,7 @@ impl Part for TransferRows {
                 row(html, transfer.key(), "", "", |html| {
                     cell_of(html, "date", "sub", |html| {
                         let day = self.locale.format_day(Date::of_micros(transfer.requested_at));
-                        time(html, &day, &format!("{} UTC", self.locale.format_moment(transfer.requested_at)));
+                        time(html, &day, &self.locale.format_moment(transfer.requested_at));
                     });
                     cell_of(html, "what", "lead", |html| {
                         let (from, to) = (name_of(&self.names, transfer.from), name_of(&self.names, transfer.to));
@@ -129,7 +134,7 @@ impl Part for TransferRows {
                             draw_state(html, transfer);
                         });
                     });
-                    cell(html, class, "side", &amount);
+                    ledger::amount(html, class, "side", &amount, (transfer.currency, most), &self.locale);
                     cell(html, "quiet small", "", transfer.currency.code());
                 });
             }
@@ -219,9 +224,10 @@ impl Part for TransferPage {
                     html.put("h1", &[], "Transfer");
                     draw_state(html, transfer);
                 });
-                html.el("p", &[("class", "figure")], |html| {
+                let amount = self.locale.format_amount(transfer.amount, transfer.currency);
+                html.el("p", &[("class", figure_class(&amount))], |html| {
                     html.put("span", &[("class", "unit")], transfer.currency.code());
-                    html.put("span", &[], &self.locale.format_amount(transfer.amount, transfer.currency));
+                    html.put("span", &[], &amount);
                 });
                 if let Some(description) = &transfer.description {
                     html.put("p", &[], description);

@@ -32,6 +32,8 @@ struct Leader {
     source: Option<EventSource>,
     /// Between asking the tabs and opening.
     asking: bool,
+    /// Queries that the stream has no room for.
+    left: Vec<String>,
     failures: u32,
     /// Since when there is no stream (the reader's clock, and milliseconds).
     broken: Option<(String, f64)>,
@@ -95,12 +97,16 @@ pub(super) fn hear(text: &str) {
             if new {
                 ask();
             } else {
+                say(&left());
                 say(&with(|leader| leader.state.clone()));
             }
         }
-        (Some("bye"), Some(tab)) => with(|leader| {
-            leader.wants.remove(tab);
-        }),
+        (Some("bye"), Some(tab)) => {
+            let room = with(|leader| leader.wants.remove(tab).is_some() && !leader.left.is_empty());
+            if room {
+                ask();
+            }
+        }
         _ => {}
     }
 }
@@ -142,9 +148,14 @@ fn open() {
         }
         queries.sort_unstable();
         queries.dedup();
+        let left = queries.split_off(queries.len().min(MOST_QUERIES)).into_iter().cloned().collect();
         // Queries are made of letters, digits, `:` and `-`: nothing to escape.
-        queries.iter().take(MOST_QUERIES).fold(format!("/live?from={from}"), |url, query| format!("{url}&q={query}"))
+        let url = queries.iter().fold(format!("/live?from={from}"), |url, query| format!("{url}&q={query}"));
+        leader.left = left;
+        url
     });
+    // Before any state: with some left out, "live" is not the whole truth.
+    tell(&left());
     close();
     let Ok(source) = EventSource::new(&url) else { return failed(None) };
     with(|leader| {
@@ -241,6 +252,10 @@ async fn ask_why(url: String) {
             tell("end\nsigned_out");
         }
     }
+}
+
+fn left() -> String {
+    format!("left\n{}", with(|leader| leader.left.join("\n")))
 }
 
 fn tell_state(state: &str) {

@@ -20,6 +20,8 @@ pub enum State {
     Live,
     /// Connected to a node that has not seen yet what this page shows.
     Behind,
+    /// More is open in this browser than one stream carries: something on this page is not kept up to date.
+    Crowded,
     Reconnecting,
     /// Since when, the reader's clock: "14:02".
     Offline(String),

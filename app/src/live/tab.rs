@@ -10,6 +10,7 @@
 //! state\n<live|behind|reconnecting|offline HH:MM>
 //! rows\n<position>\n<JSON>            a `wire::Rows`; all queries of the stream are seen up to the position
 //! seen\n<position>
+//! left\n<query>…                     the stream has no room for these
 //! end\n<reason>
 //! ```
 
@@ -48,6 +49,8 @@ struct Tab {
     queries: Vec<String>,
     listeners: Vec<Listener>,
     state: State,
+    /// The stream has no room for some of the queries.
+    crowded: bool,
     position: Position,
     /// A part has said where the page stands.
     placed: bool,
@@ -61,6 +64,7 @@ thread_local! {
         queries: Vec::new(),
         listeners: Vec::new(),
         state: State::Connecting,
+        crowded: false,
         position: Position(0),
         placed: false,
         channel: None,
@@ -164,6 +168,7 @@ fn hear(text: &str) {
     match kind {
         "who" => say(&want()),
         "state" => set_state(match rest.split_once(' ').unwrap_or((rest, "")) {
+            ("live", _) if with(|tab| tab.crowded) => State::Crowded,
             ("live", _) => State::Live,
             ("behind", _) => State::Behind,
             ("offline", since) => State::Offline(since.to_owned()),
@@ -176,6 +181,7 @@ fn hear(text: &str) {
             }
         }
         "seen" => seen(rest),
+        "left" => with(|tab| tab.crowded = rest.split('\n').any(|left| tab.queries.iter().any(|query| query == left))),
         "end" if rest == "signed_out" => go(links::SIGN_IN),
         _ => {}
     }

@@ -8,13 +8,13 @@ use http::header;
 
 use crate::{
     api::AppError,
-    domain::{AccountId, Currency, format_amount},
+    domain::{AccountId, Currency, Date, format_amount},
     ports::{Freshness, QueryPort, StatementFilter, Viewer},
     wire::{EntryKind, StatementRow},
 };
 
 const HEAD: &str =
-    "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,recorded_at_micros\r\n";
+    "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,reverses,recorded_at\r\n";
 /// Rows read at a time.
 const BATCH: u32 = 500;
 
@@ -39,7 +39,8 @@ pub async fn statement_csv(
     let mut answer = Response::new(Body::from_stream(all));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Ok(file) = http::HeaderValue::try_from(format!("attachment; filename=\"statement-{id}.csv\"")) {
+    if let Ok(file) = http::HeaderValue::try_from(format!("attachment; filename=\"{}\"", file_name(&account.name, id)))
+    {
         headers.insert(header::CONTENT_DISPOSITION, file);
     }
     Ok(answer)
@@ -77,9 +78,26 @@ fn line(row: &StatementRow, currency: Currency) -> String {
         currency.code().to_owned(),
         id(row.transfer_id.map(|id| id.to_string())),
         row.event_id.to_string(),
-        row.recorded_at.to_string(),
+        id(row.reverses.map(|id| id.to_string())),
+        recorded(row.recorded_at),
     ];
     cells.join(",") + "\r\n"
+}
+
+/// `2026-11-22T14:02:11Z`. `micros` since 1970.
+fn recorded(micros: i64) -> String {
+    let seconds = micros.div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{}T{:02}:{:02}:{:02}Z", Date::of_micros(micros), seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A file name that says whose statement it is: `statement-savings-019bd4f2.csv`.
+fn file_name(name: &str, id: AccountId) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    let words: Vec<&str> = plain.split_whitespace().take(6).collect();
+    let id = id.to_string();
+    let parts = ["statement"].into_iter().chain(words).chain([&id[..8]]);
+    format!("{}.csv", parts.collect::<Vec<_>>().join("-"))
 }
 
 /// Free text as a cell. Spreadsheets run what begins like a formula: an apostrophe in front keeps it text.
@@ -93,7 +111,15 @@ fn text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_after_its_account() {
+        let id = AccountId(uuid::Uuid::nil());
+        assert_eq!(file_name("Everyday account", id), "statement-everyday-account-00000000.csv");
+        assert_eq!(file_name("\"../Účet", id), "statement-et-00000000.csv");
+        assert_eq!(recorded(1_000_000_482_000), "1970-01-12T13:46:40Z");
+    }
 
     #[test]
     fn text_is_quoted_and_never_a_formula() {

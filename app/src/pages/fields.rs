@@ -50,9 +50,20 @@ impl Field {
         let invalid = red.map(|_| "true");
         let help = format!("{name}-help");
         let described = (refused.is_some() || hint.is_some()).then(|| help.clone());
+        // Nobody opens a page to type a password at once; a refused one is typed again.
+        let autofocus = refusal.points_at(name) && (kind != "password" || refused.is_some());
+        // It would be typed blind, and once.
+        let show = (autocomplete == "new-password").then(|| {
+            view! {
+                <button class="copy" type="button" data-show=name aria-pressed="false">
+                    "Show password"
+                </button>
+            }
+        });
         view! {
             <div class="field" data-refused=red>
                 <label for=name>{label} {optional.then(|| view! { " " <small>"optional"</small> })}</label>
+                {show}
                 <input
                     id=name
                     name=name
@@ -62,6 +73,7 @@ impl Field {
                     maxlength=max_length
                     max=max
                     required=!optional
+                    autofocus=autofocus
                     aria-describedby=described
                     aria-invalid=invalid
                 />
@@ -100,6 +112,7 @@ pub(super) fn amount(
                     value=value
                     placeholder=crate::domain::format_amount(0, currency)
                     required
+                    autofocus=refusal.points_at(name)
                     data-amount
                     aria-describedby=described
                     aria-invalid=invalid

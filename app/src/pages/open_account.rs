@@ -41,7 +41,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         name: "name",
         label: "Name",
         value: visit.asked.query("name").unwrap_or_default(),
-        max_length: Some(100),
+        max_length: Some(80),
         ..Field::default()
     };
     // For someone else, and with an overdraft: admins only.

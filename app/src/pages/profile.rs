@@ -31,7 +31,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         label: "New password",
         kind: "password",
         autocomplete: "new-password",
-        hint: Some("At least 12 characters. A few plain words are good."),
+        hint: Some("10 to 200 characters. A few plain words are good."),
         ..Field::default()
     };
     let (old, new) = (old.view(&refusal), new.view(&refusal));

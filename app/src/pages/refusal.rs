@@ -32,6 +32,11 @@ impl Refusal {
         self.said.as_ref().filter(|(about, _)| about.as_deref() == Some(field)).map(|(_, words)| words.clone())
     }
 
+    /// Whether typing goes on in this field: it was refused, or none was, and then the first of the form has the focus.
+    pub fn points_at(&self, field: &str) -> bool {
+        self.said.as_ref().and_then(|(about, _)| about.as_deref()).is_none_or(|about| about == field)
+    }
+
     /// The same, but what is about `from` is shown beside `to`.
     pub fn moved(&self, from: &str, to: &str) -> Self {
         let moved = |(field, words): &(Option<String>, String)| {

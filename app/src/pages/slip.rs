@@ -163,7 +163,7 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 kind: "date",
                 value: visit.asked.query("effective_on").unwrap_or_else(|| today.clone()),
                 max: Some(today),
-                hint: Some("Today, or earlier. Never in the future."),
+                hint: Some("Today by UTC, or earlier. Never in the future."),
                 ..Field::default()
             };
             (amount("amount", "Amount", currency, typed("amount"), &refusal), description(), effective.view(&refusal))
@@ -320,7 +320,7 @@ async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Re
         view! {
             <div class="field" data-refused=chosen_refused.as_ref().map(|_| "")>
                 <label for="to">"To"</label>
-                <select id="to" name="to">
+                <select id="to" name="to" autofocus=!elsewhere && refusal.points_at("to")>
                     {options}
                     <option class="other-choice" value="" selected=elsewhere>
                         "Another account, by its id"

@@ -134,7 +134,8 @@ impl Part for TimeMachine {
             html.el("section", &[("class", "moment-state")], |html| {
                 html.put("h2", &[], "The state then");
                 html.el("dl", &[("class", "facts")], |html| {
-                    for (name, text, _) in after.facts(&self.locale) {
+                    for (name, text, _) in after.facts(&self.locale).into_iter().filter(|(_, text, _)| !text.is_empty())
+                    {
                         fact(html, name, |html| html.text(&text));
                     }
                 });
@@ -203,7 +204,7 @@ impl TimeMachine {
             let by = last.metadata().map(|metadata| metadata.actor);
             let by = if by == Some(Actor::User(self.me.0)) { self.me.1.clone() } else { actor(by) };
             fact(html, "By", |html| html.text(&by));
-            fact(html, "Recorded", |html| html.text(&format!("{} UTC", self.locale.format_moment(last.recorded_at))));
+            fact(html, "Recorded", |html| html.text(&self.locale.format_moment(last.recorded_at)));
             fact(html, "Position", |html| html.text(&self.locale.format_count(last.position.0)));
             fact(html, "Type", |html| {
                 html.put("span", &[("class", "code")], &format!("{} · {}", last.event_type, last.schema));

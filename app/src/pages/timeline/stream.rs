@@ -174,7 +174,7 @@ fn moment(visit: &Visit, event: &EventView, last: Version, entries: &[EventView]
                 {note.map(|note| view! { <span class="quiet">{format!(" · {note}")}</span> })}
             </p>
             <dl class="facts">
-                {(!by.is_empty()).then(|| fact("By", by))} {fact("Recorded", format!("{} UTC", locale.format_moment(event.recorded_at)))}
+                {(!by.is_empty()).then(|| fact("By", by))} {fact("Recorded", locale.format_moment(event.recorded_at))}
                 {fact("Position", locale.format_count(event.position.0))}
                 {fact("Type", format!("{} · {}", event.event_type, event.schema))}
                 <div>
