@@ -28,6 +28,8 @@ use super::{EventStore, Head, StoreError};
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
 
 const READERS: u32 = 4;
+/// See [`SqliteStore::open_with`].
+const PAGES: u32 = 65_536;
 
 /// Rows of one INSERT statement, largest first: few enough for SQLite's 32,766 parameters, and so few kinds that their
 /// compiled forms stay cached.
@@ -81,8 +83,15 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the log in `file`, makes it if it is not there, and brings its tables up to date.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        Self::open_with(file, PAGES).await
+    }
+
+    /// [`Self::open`], with this much memory for pages: KiB for the connection that writes, a quarter of it for each
+    /// that reads.
+    pub async fn open_with(file: &Path, pages: u32) -> Result<Self, StoreError> {
+        let cache = |kib: u32| format!("-{kib}");
         let options = connect_options(file)
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", cache(pages))
             // Pages of the indexes are written again and again: copying them back less often is less work.
             .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864");
@@ -91,7 +100,9 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
-            .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", "-16384"));
+            // Whoever asks waits in a queue that is bounded elsewhere: no reason to say so.
+            .acquire_slow_threshold(Duration::from_secs(15))
+            .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", cache(pages / 4)));
         Ok(Self { options, writer: Mutex::new(Some(writer)), readers })
     }
 
