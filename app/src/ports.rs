@@ -187,6 +187,8 @@ pub trait QueryPort: Send + Sync {
         fresh: Freshness,
     ) -> Result<Seen<Page<EventView>>, AppError>;
     async fn status(&self) -> Result<ReadStatus, AppError>;
+    /// Has a parked projection try its event again; [`AppError::NotFound`] for whoever is no admin.
+    async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError>;
 }
 
 /// What the pages and server functions of a process can reach. Provided as Leptos context.

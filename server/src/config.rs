@@ -113,14 +113,14 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Check against this anchor too: finds a removed tail or stream, and history rewritten with new hashes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "DAYBOOK_ANCHOR", value_name = "FILE")]
     pub anchor: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
     /// Only this one; all if absent
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "DAYBOOK_PROJECTION", value_name = "NAME")]
     pub projection: Option<String>,
 }
 
@@ -128,30 +128,34 @@ pub struct RebuildArgs {
 pub enum UserCommand {
     /// Add someone; prints a password unless one comes on stdin
     Add {
-        #[arg(long)]
+        /// Whom
+        #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
-        #[arg(long)]
+        /// As pages show it
+        #[arg(long, env = "DAYBOOK_USER_NAME")]
         name: String,
         /// May see everything, and operate
-        #[arg(long)]
+        #[arg(long, env = "DAYBOOK_USER_ADMIN")]
         admin: bool,
         /// Read the password from stdin, one line
-        #[arg(long)]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
         password_stdin: bool,
     },
     /// Everyone who was added
     List,
     /// Give someone a new password; ends all their sessions
     Password {
-        #[arg(long)]
+        /// Whom
+        #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
         /// Read the password from stdin, one line
-        #[arg(long)]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
         password_stdin: bool,
     },
     /// Bar someone from signing in; ends all their sessions
     Disable {
-        #[arg(long)]
+        /// Whom
+        #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },
 }
@@ -160,7 +164,8 @@ pub enum UserCommand {
 pub enum TokenCommand {
     /// Print a session token for someone, good for 15 minutes and for renewals
     Create {
-        #[arg(long)]
+        /// Whom
+        #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },
 }
@@ -242,14 +247,17 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        let serve = command.find_subcommand("serve").expect("serve");
-        for argument in
-            serve.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
-        {
+        every_value_has_an_environment_variable(&command);
+    }
+
+    fn every_value_has_an_environment_variable(command: &clap::Command) {
+        let of_clap = |id: &str| ["help", "version", "subcommand"].contains(&id);
+        for argument in command.get_arguments().filter(|argument| !of_clap(argument.get_id().as_str())) {
             let name = argument.get_env().unwrap_or_else(|| panic!("{argument} has no environment variable"));
             assert!(name.to_string_lossy().starts_with("DAYBOOK_"), "{argument}");
             assert!(argument.get_help().is_some(), "{argument} says nothing");
         }
+        command.get_subcommands().for_each(every_value_has_an_environment_variable);
     }
 
     #[test]

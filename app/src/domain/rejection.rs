@@ -102,6 +102,11 @@ pub(super) fn required(field: &str, text: &str, max: usize) -> Result<(), Reject
     at_most(field, text, max)
 }
 
+/// What every reason that someone gives has to be: there, and not too long.
+pub fn check_reason(reason: &str) -> Result<(), Rejection> {
+    required("reason", reason, TEXT_MAX)
+}
+
 pub(super) fn at_most(field: &str, text: &str, max: usize) -> Result<(), Rejection> {
     if text.chars().count() > max {
         return Err(Rejection::TextTooLong { field: field.to_owned(), max });

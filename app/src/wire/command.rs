@@ -119,6 +119,13 @@ commands! {
     CloseAccount {
         account_id: AccountId,
     }
+    /// Admins only: a projection goes on without one event, for good, in every rebuild too.
+    SkipEvent {
+        projection: String,
+        /// Of the event, such as the one that the projection is parked at.
+        position: Position,
+        reason: String,
+    }
 }
 
 /// The answer to an accepted command: where its events are. Durable when this is sent.

@@ -11,7 +11,7 @@ mod views;
 
 pub use command::{
     ChangeOverdraftLimit, CloseAccount, Command, DepositMoney, FreezeAccount, OpenAccount, Receipt, ReceiptEvent,
-    RequestTransfer, ReverseEntry, UnfreezeAccount, WithdrawMoney,
+    RequestTransfer, ReverseEntry, SkipEvent, UnfreezeAccount, WithdrawMoney,
 };
 pub use contract::{DecodeError, Event, ProjectionEvent, UPCASTERS, Upcaster, decode, decode_with, encode};
 pub use envelope::{Actor, Envelope, Hash, Metadata, Position, StreamId, StreamKind, Version};

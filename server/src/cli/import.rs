@@ -15,7 +15,7 @@ use crate::{
     write::{
         identity::People,
         store::{EventStore as _, SqliteStore},
-        writer::{Clock as _, SystemClock, WriterSettings},
+        writer::{Clock as _, SystemClock},
     },
 };
 
@@ -25,7 +25,7 @@ const BAD_SHOWN: usize = 20;
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// CSV with the columns transaction_id,account,date,type,amount,balance,description, or a log from `daybook export`
-    #[arg(value_name = "FILE")]
+    #[arg(env = "DAYBOOK_IMPORT_FILE", value_name = "FILE")]
     pub file: PathBuf,
     /// What the file is; by its ending if absent
     #[arg(long, env = "DAYBOOK_IMPORT_FORMAT", value_name = "FORMAT")]
@@ -49,7 +49,7 @@ pub struct ImportArgs {
     /// A running server to import through, such as http://127.0.0.1:3000
     #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]
     pub server: Option<String>,
-    /// A session token for that server (`daybook token create`)
+    /// A session token for that server (`daybook token create`); renewed as long as the import runs
     #[arg(long, env = "DAYBOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<String>,
 }
@@ -110,11 +110,15 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
     bar.set_length(checked.rows);
     let plan = |owner| Plan { owner, currency: args.currency, overdraft_limit };
     let outcome = if let (Some(server), Some(token)) = (&args.server, &args.token) {
-        let owner = args.owner.as_deref().map(|owner| {
-            UserId::parse(owner).context("through a server, --owner is the id of a person (`daybook user list`)")
-        });
+        let owner = match args.owner.as_deref() {
+            None => None,
+            Some(owner) if data.write_db().exists() => Some(person(data, owner).await?),
+            Some(owner) => Some(UserId::parse(owner).context(
+                "through a server whose data folder is not here, --owner is an id (`daybook user list` there)",
+            )?),
+        };
         let ledger: Arc<dyn Ledger> = Arc::new(Http::new(server, token)?);
-        import::import(ledger, file, check, plan(owner.transpose()?), |rows| bar.inc(rows)).await
+        import::import(ledger, file, check, plan(owner), |rows| bar.inc(rows)).await
     } else {
         let Some(_lock) = data.lock().context("locking the data folder")? else {
             bail!("a server uses {data}: import through it (--server URL --token TOKEN), or stop it");
@@ -123,7 +127,7 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
             Some(owner) => person(data, owner).await?,
             None => Plan::nobody(),
         };
-        let node = Node::start(data, WriterSettings::default()).await?;
+        let node = Node::start_small(data).await?;
         let queries = node.ports.queries.clone().context("the views do not run")?;
         let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler: node.handler.clone(), queries });
         let outcome = import::import(ledger, file, check, plan(Some(owner)), |rows| bar.inc(rows)).await;

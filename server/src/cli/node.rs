@@ -29,6 +29,10 @@ use crate::{
 /// How often the log's head is said again.
 const TICK: Duration = Duration::from_secs(1);
 
+/// KiB of pages that a database keeps in memory, and aggregates that the writer does, where both are to be small.
+const SMALL_PAGES: u32 = 8 * 1024;
+const SMALL_CACHE: usize = 20_000;
+
 /// A node at work.
 pub struct Node {
     pub ports: Ports,
@@ -77,12 +81,31 @@ pub async fn people_pool(data: &DataDir) -> anyhow::Result<SqlitePool> {
 impl Node {
     /// Opens the folder's databases, made if they are not there, and starts everything but the web.
     pub async fn start(data: &DataDir, settings: WriterSettings) -> anyhow::Result<Self> {
+        let store = SqliteStore::open(&data.write_db()).await.context("opening the log")?;
+        let read_db = ReadDb::open(&data.read_db()).await.context("opening the read database")?;
+        Self::start_with(data, settings, store, read_db).await
+    }
+
+    /// [`Self::start`] for work that is to leave the machine's memory to others: caches are small.
+    pub async fn start_small(data: &DataDir) -> anyhow::Result<Self> {
+        let store = SqliteStore::open_with(&data.write_db(), SMALL_PAGES).await.context("opening the log")?;
+        let read_db = ReadDb::open_with(&data.read_db(), SMALL_PAGES).await.context("opening the read database")?;
+        let settings = WriterSettings { cache: SMALL_CACHE, ..WriterSettings::default() };
+        Self::start_with(data, settings, store, read_db).await
+    }
+
+    async fn start_with(
+        data: &DataDir,
+        settings: WriterSettings,
+        store: SqliteStore,
+        read_db: ReadDb,
+    ) -> anyhow::Result<Self> {
         let keys = Arc::new(SigningKeys::load_or_create(&data.signing_key())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (sending, reading, telling) = (Tasks::default(), CancellationToken::new(), Tasks::default());
 
         // The write side.
-        let sqlite = Arc::new(SqliteStore::open(&data.write_db()).await.context("opening the log")?);
+        let sqlite = Arc::new(store);
         let store: Arc<dyn EventStore> = sqlite.clone();
         let people_pool = people_pool(data).await.context("opening the table of people")?;
         let people = Arc::new(People::new(people_pool.clone()));
@@ -118,7 +141,6 @@ impl Node {
         let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people.changes()));
 
         // The read side.
-        let read_db = ReadDb::open(&data.read_db()).await.context("opening the read database")?;
         let on_session = {
             let revocations = revocations.clone();
             Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at))

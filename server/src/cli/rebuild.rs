@@ -19,7 +19,7 @@ use crate::{
 /// Rebuilds one projection or all.
 pub async fn run(data: &DataDir, args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let Some(_lock) = data.lock().context("locking the data folder")? else {
-        bail!("a server uses {data}: stop it first");
+        bail!("a server uses {data}: stop it to rebuild");
     };
     let wanted: Vec<Arc<dyn Projection>> = projections::all()
         .into_iter()

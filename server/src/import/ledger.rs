@@ -1,10 +1,13 @@
 //! The ledger that rows go into: this process' own, or one that a server keeps.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use app::{
     api::AppError,
-    domain::{AccountId, CommandId, SessionId, UserId, derive_uuid},
+    domain::{AccountId, CommandId, Rejection, SessionId, UserId, derive_uuid},
     ports::{Freshness, QueryPort, Role, StatementFilter, Viewer},
     wire::{Command, Page, Position, Receipt, Seen, StatementRow, Version},
 };
@@ -12,15 +15,23 @@ use async_trait::async_trait;
 use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 use rustls::crypto::{CryptoProvider, ring};
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::sync::Mutex;
 
-use crate::write::handler::{Handler, Sender};
+use crate::{
+    token::TOKEN_LIFETIME,
+    write::handler::{Handler, Sender},
+};
 
 /// How long one question waits for the views to catch up.
 const VIEW_WAIT: Duration = Duration::from_secs(10);
+/// How long a token is used before it is renewed: a third of its life.
+const RENEW_AFTER: Duration = Duration::from_micros(TOKEN_LIFETIME.unsigned_abs() / 3);
 
 /// Why a command was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
+    /// A rule of the ledger refused this one.
+    Rejected(Rejection),
     /// This one is refused, others need not be.
     Refused(String),
     /// Nothing was done; the same command can be sent again after this long.
@@ -62,8 +73,8 @@ impl Ledger for Direct {
             AppError::Unavailable { retry_after } => SendError::Busy(Duration::from_secs(retry_after.into())),
             AppError::Internal { .. } | AppError::NotSignedIn => SendError::Stop(error.to_string()),
             AppError::IdReused => SendError::Refused(reused()),
-            AppError::Rejected { .. }
-            | AppError::Invalid { .. }
+            AppError::Rejected { rejection } => SendError::Rejected(rejection),
+            AppError::Invalid { .. }
             | AppError::VersionMismatch { .. }
             | AppError::NotFound
             | AppError::WrongCredentials
@@ -106,6 +117,18 @@ pub struct Http {
     client: reqwest::Client,
     /// Without a slash at the end.
     server: String,
+    token: Mutex<Token>,
+    renew_after: Duration,
+}
+
+struct Token {
+    text: String,
+    renew_at: Instant,
+}
+
+/// The part of a renewed session that is wanted here.
+#[derive(Deserialize)]
+struct Renewed {
     token: String,
 }
 
@@ -114,32 +137,70 @@ pub struct Http {
 struct Problem {
     code: String,
     detail: String,
+    /// The numbers of a refusal.
+    #[serde(flatten)]
+    more: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Http {
     pub fn new(server: &str, token: &str) -> reqwest::Result<Self> {
+        Self::renewing_after(server, token, RENEW_AFTER)
+    }
+
+    /// [`Self::new`], with a token of its own age.
+    pub fn renewing_after(server: &str, token: &str, renew_after: Duration) -> reqwest::Result<Self> {
         // Without a provider there is no client; the program has set one, whoever only uses the library may have not.
         if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
             tracing::debug!("a provider for TLS was installed meanwhile");
         }
         let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build()?;
-        Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        // How old this one is, nobody says: it is renewed at once.
+        let token = Mutex::new(Token { text: token.to_owned(), renew_at: Instant::now() });
+        Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token, renew_after })
     }
+
+    /// A token that is good for a while: a session lives as long as it is in use, up to its twelve hours.
+    async fn token(&self) -> Result<String, SendError> {
+        let mut token = self.token.lock().await;
+        if Instant::now() < token.renew_at {
+            return Ok(token.text.clone());
+        }
+        let url = format!("{}/api/v1/session/renew", self.server);
+        let renewed = async {
+            let answer = self.client.post(url).bearer_auth(&token.text).send().await.map_err(no_answer)?;
+            if answer.status().is_success() {
+                answer.json::<Renewed>().await.map_err(no_answer)
+            } else {
+                Err(refusal(answer).await)
+            }
+        };
+        *token = match renewed.await {
+            Ok(renewed) => Token { text: renewed.token, renew_at: Instant::now() + self.renew_after },
+            Err(stop @ SendError::Stop(_)) => return Err(stop),
+            // The one at hand will do until it can be renewed.
+            Err(SendError::Busy(_) | SendError::Rejected(_) | SendError::Refused(_)) => {
+                Token { text: token.text.clone(), renew_at: Instant::now() + Duration::from_secs(1) }
+            }
+        };
+        Ok(token.text.clone())
+    }
+}
+
+/// No answer: it may be done or not, and the same may be sent again.
+fn no_answer(error: reqwest::Error) -> SendError {
+    tracing::debug!(%error, "no answer");
+    SendError::Busy(Duration::from_secs(1))
 }
 
 #[async_trait]
 impl Ledger for Http {
     async fn send(&self, id: CommandId, command: Command) -> Result<Receipt, SendError> {
         let url = format!("{}/api/v1/commands/{}", self.server, command.name());
-        let request = self.client.post(url).bearer_auth(&self.token).header("Idempotency-Key", id.to_string());
-        // No answer: it may be done or not, and the same id may be sent again.
-        let again = |error: reqwest::Error| {
-            tracing::debug!(%error, "no answer");
-            SendError::Busy(Duration::from_secs(1))
-        };
-        let answer = request.json(&fields(&command)).send().await.map_err(again)?;
+        let token = self.token().await?;
+        let request = self.client.post(url).bearer_auth(token).header("Idempotency-Key", id.to_string());
+        let answer = request.json(&fields(&command)).send().await.map_err(no_answer)?;
         if answer.status().is_success() {
-            return answer.json().await.map_err(again);
+            return answer.json().await.map_err(no_answer);
         }
         Err(refusal(answer).await)
     }
@@ -158,7 +219,11 @@ impl Ledger for Http {
             self.server
         );
         let broken = |error: reqwest::Error| StatementError(error.to_string());
-        let answer = self.client.get(url).bearer_auth(&self.token).send().await.map_err(broken)?;
+        let token = self.token().await.map_err(|error| match error {
+            SendError::Stop(what) | SendError::Refused(what) => StatementError(what),
+            SendError::Busy(_) | SendError::Rejected(_) => StatementError("the token cannot be renewed".to_owned()),
+        })?;
+        let answer = self.client.get(url).bearer_auth(token).send().await.map_err(broken)?;
         if !answer.status().is_success() {
             return Err(StatementError(problem(answer).await.map_or_else(|status| status, |problem| problem.detail)));
         }
@@ -183,11 +248,21 @@ async fn refusal(answer: Response) -> SendError {
         }
         (StatusCode::CONFLICT, _) => SendError::Refused(reused()),
         (StatusCode::UNAUTHORIZED, _) => SendError::Stop("the token is not valid (any more)".to_owned()),
-        (_, Ok(problem)) if status.is_client_error() => {
-            SendError::Refused(format!("{} ({})", problem.detail, problem.code))
-        }
+        (_, Ok(problem)) if status.is_client_error() => match problem.rejection() {
+            Some(rejection) => SendError::Rejected(rejection),
+            None => SendError::Refused(format!("{} ({})", problem.detail, problem.code)),
+        },
         (_, Ok(problem)) => SendError::Stop(problem.detail),
         (_, Err(other)) => SendError::Stop(other),
+    }
+}
+
+impl Problem {
+    /// The rule that refused, where this is a rule that we know.
+    fn rejection(&self) -> Option<Rejection> {
+        let mut members = self.more.clone();
+        members.insert("code".to_owned(), self.code.clone().into());
+        serde_json::from_value(members.into()).ok()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Sends the rows of a file: those of one account one after the other, those of many accounts at the same time, so that
-//! they share commits. Memory is bounded whatever the file is like, but for one small entry for each account.
+//! they share commits. Memory is bounded whatever the file is like, but for the ids of its accounts.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,8 +10,10 @@ use std::{
 };
 
 use app::{
-    domain::{AccountId, CommandId},
+    domain::{AccountId, CommandId, Currency},
+    locale::Locale,
     wire::{Command, Receipt},
+    words::describe_rejection,
 };
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::mpsc;
@@ -94,21 +96,11 @@ pub enum ImportError {
     Balances(#[from] StatementError),
 }
 
-/// One account's rows on their way.
+/// One account's rows on their way; gone when there are none.
 #[derive(Default)]
 struct Lane {
     waiting: VecDeque<Row>,
     busy: bool,
-    opened: Opened,
-}
-
-#[derive(Default)]
-enum Opened {
-    #[default]
-    NotYet,
-    Yes,
-    /// Nor will any of its rows be.
-    Refused(String),
 }
 
 /// What became of one row.
@@ -131,14 +123,15 @@ pub async fn import(
     let rows = Rows::open(path, check)?.map_err(ImportError::Row)?;
     let (to_compare, incoming) = mpsc::channel(UNCHECKED);
     let comparing = tokio::spawn(balances::compare(ledger.clone(), check.currency, incoming));
-    let mut import = Import { ledger, plan, rows, to_compare, lanes: HashMap::new(), outcome: Outcome::default() };
+    let (accounts, lanes, outcome) = (HashMap::new(), HashMap::new(), Outcome::default());
+    let mut import = Import { ledger, plan, rows, to_compare, accounts, lanes, outcome };
     let sent = import.run(done).await;
-    let Import { to_compare, lanes, mut outcome, .. } = import;
+    let Import { to_compare, accounts, mut outcome, .. } = import;
     drop(to_compare);
     // A panic in there is a bug, and reads as one.
     let compared = comparing.await.map_err(|error| StatementError(error.to_string()))??;
     sent?;
-    outcome.accounts = lanes.len() as u64;
+    outcome.accounts = accounts.len() as u64;
     outcome.checked = compared.checked;
     outcome.disagreements = compared.disagreements;
     outcome.elapsed = begun.elapsed();
@@ -150,6 +143,8 @@ struct Import {
     plan: Plan,
     rows: Rows,
     to_compare: mpsc::Sender<Expected>,
+    /// All that were met, and whether they are known to be open.
+    accounts: HashMap<AccountId, bool>,
     lanes: HashMap<AccountId, Lane>,
     outcome: Outcome,
 }
@@ -183,7 +178,8 @@ impl Import {
                 let Some(row) = lane.waiting.pop_front() else { continue };
                 lane.busy = true;
                 waiting -= 1;
-                under_way.push(store(self.ledger.clone(), self.plan, account, row, &lane.opened));
+                let open = *self.accounts.entry(account).or_default();
+                under_way.push(store(self.ledger.clone(), self.plan, account, row, open));
             }
             let Some(stored) = under_way.next().await else { return Ok(()) };
             let account = stored.account;
@@ -191,7 +187,11 @@ impl Import {
             done(1);
             let lane = self.lanes.entry(account).or_default();
             lane.busy = false;
-            if !lane.waiting.is_empty() {
+            if lane.waiting.is_empty() {
+                self.lanes.remove(&account);
+            } else {
+                // What a crowd of rows needed is given back.
+                lane.waiting.shrink_to(2 * lane.waiting.len());
                 ready.push_back(account);
             }
         }
@@ -200,29 +200,29 @@ impl Import {
     /// Counts what became of a row.
     async fn take(&mut self, done: Done) -> Result<(), ImportError> {
         let Done { row, account, opening, stored } = done;
-        let lane = self.lanes.entry(account).or_default();
+        let currency = self.plan.currency;
+        let refused = |what: &str| {
+            format!("line {} (transaction {}, account {}): {what}", row.line, row.transaction_id, row.account)
+        };
         match opening {
             None => {}
             Some(Ok(receipt)) => {
-                lane.opened = Opened::Yes;
+                self.accounts.insert(account, true);
                 if !receipt.repeated {
                     self.outcome.events += receipt.events.len() as u64;
                 }
             }
             Some(Err(SendError::Stop(what))) => return Err(ImportError::Stopped(what)),
-            Some(Err(error)) => lane.opened = Opened::Refused(said(error)),
-        }
-        let refused = |what: &str| {
-            format!("line {} (transaction {}, account {}): {what}", row.line, row.transaction_id, row.account)
-        };
-        match (stored, &lane.opened) {
-            (None, Opened::Refused(why)) => {
+            Some(Err(error)) => {
+                let why = said(error, currency);
                 self.outcome.refused.add(|| refused(&format!("its account was not opened: {why}")));
             }
-            (None, Opened::NotYet | Opened::Yes) => self.outcome.refused.add(|| refused("it was not sent")),
-            (Some(Err(SendError::Stop(what))), _) => return Err(ImportError::Stopped(what)),
-            (Some(Err(error)), _) => self.outcome.refused.add(|| refused(&said(error))),
-            (Some(Ok(receipt)), _) => {
+        }
+        match stored {
+            None => {}
+            Some(Err(SendError::Stop(what))) => return Err(ImportError::Stopped(what)),
+            Some(Err(error)) => self.outcome.refused.add(|| refused(&said(error, currency))),
+            Some(Ok(receipt)) => {
                 if receipt.repeated {
                     self.outcome.repeated += 1;
                 } else {
@@ -241,38 +241,27 @@ impl Import {
     }
 }
 
-fn said(error: SendError) -> String {
+/// Why, with amounts in the currency's decimals.
+fn said(error: SendError, currency: Currency) -> String {
     match error {
+        SendError::Rejected(rejection) => describe_rejection(&rejection, Some(currency), &Locale::default()),
         SendError::Refused(what) | SendError::Stop(what) => what,
         SendError::Busy(_) => "the ledger was too busy for too long".to_owned(),
     }
 }
 
-/// Stores one row, after its account was opened.
-fn store(
-    ledger: Arc<dyn Ledger>,
-    plan: Plan,
-    account: AccountId,
-    row: Row,
-    opened: &Opened,
-) -> impl Future<Output = Done> + use<> {
-    let (open, go_on) = match opened {
-        Opened::NotYet => (true, true),
-        Opened::Yes => (false, true),
-        Opened::Refused(_) => (false, false),
-    };
-    async move {
-        let mut done = Done { row, account, opening: None, stored: None };
-        if open {
-            let (id, command) = plan.open(&done.row.account);
-            done.opening = Some(send(ledger.as_ref(), id, command).await);
-        }
-        if go_on && !matches!(done.opening, Some(Err(_))) {
-            let (id, command) = Plan::transaction(&done.row);
-            done.stored = Some(send(ledger.as_ref(), id, command).await);
-        }
-        done
+/// Stores one row, after its account was opened if it is not `open` yet.
+async fn store(ledger: Arc<dyn Ledger>, plan: Plan, account: AccountId, row: Row, open: bool) -> Done {
+    let mut done = Done { row, account, opening: None, stored: None };
+    if !open {
+        let (id, command) = plan.open(&done.row.account);
+        done.opening = Some(send(ledger.as_ref(), id, command).await);
     }
+    if !matches!(done.opening, Some(Err(_))) {
+        let (id, command) = Plan::transaction(&done.row);
+        done.stored = Some(send(ledger.as_ref(), id, command).await);
+    }
+    done
 }
 
 /// Sends one command, again and again while the ledger is too busy.

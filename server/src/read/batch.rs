@@ -65,6 +65,13 @@ impl Skips {
     pub fn at(&self, projection: &str, position: Position) -> bool {
         self.0.contains_key(&(projection.to_owned(), position))
     }
+
+    /// How many positions after `after`, up to `end`, the projection was told to skip.
+    pub fn count(&self, projection: &str, after: Position, end: Position) -> u32 {
+        let of_it =
+            |(name, position): &&(String, Position)| name == projection && (after < *position && *position <= end);
+        u32::try_from(self.0.keys().filter(of_it).count()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What stops a batch.

@@ -12,6 +12,8 @@ use sqlx::{
 };
 
 const READERS: u32 = 8;
+/// Rebuilds write in the order of keys that are random: 64 MiB.
+const PAGES: u32 = 65_536;
 
 /// The read database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,11 @@ pub struct ReadDb {
 impl ReadDb {
     /// Opens the file at `path`, makes it if there is none, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, ReadDbError> {
+        Self::open_with(path, PAGES).await
+    }
+
+    /// [`Self::open`], with this much memory for pages of the connection that writes, KiB.
+    pub async fn open_with(path: &Path, pages: u32) -> Result<Self, ReadDbError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -44,8 +51,8 @@ impl ReadDb {
             .statement_cache_capacity(256)
             .row_buffer_size(1000)
             .disable_statement_logging();
-        // Rebuilds write in the order of keys that are random: 64 MiB of cache, a WAL of 16 MiB between checkpoints.
-        let writing = options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "4000");
+        // A WAL of 16 MiB between checkpoints.
+        let writing = options.clone().pragma("cache_size", format!("-{pages}")).pragma("wal_autocheckpoint", "4000");
         let writer = pool(1).connect_with(writing).await?;
         sqlx::migrate!("../migrations/read/sqlite").run(&writer).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => {

@@ -75,6 +75,8 @@ pub async fn install(db: &ReadDb, projections: &[Arc<dyn Projection>]) -> Result
 struct Filling {
     projection: Arc<dyn Projection>,
     filled: Position,
+    /// Events up to there that were to be skipped.
+    skipped: u32,
 }
 
 /// Rebuilds `projections`, which are installed, in a database that nothing else writes to. One that cannot be rebuilt
@@ -107,7 +109,7 @@ async fn run(
     for projection in projections {
         drop_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
         create_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
-        filling.push(Filling { projection: projection.clone(), filled: Position(0) });
+        filling.push(Filling { projection: projection.clone(), filled: Position(0), skipped: 0 });
     }
     tx.commit().await?;
 
@@ -118,7 +120,7 @@ async fn run(
             ahead = Ahead::start(db, from, batch);
         }
         let (read, skips) = ahead.read().await?;
-        let last = read.iter().map(Result::as_ref).last();
+        let last = read.last().map(Result::as_ref);
         let next = last.map_or(from, |last| last.map_or_else(|bad| bad.position, |event| event.envelope.position));
         ahead = Ahead::start(db, next, batch);
         match step(db, &mut filling, &read, &skips).await {
@@ -177,8 +179,9 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
         // Nothing else writes during this transaction: the live tables stay where they are.
         let target = checkpoint(&mut tx, name).await?.ok_or(sqlx::Error::RowNotFound)?.position;
         let filled = fill(&mut tx, projection, one.filled, target, read, skips).await?;
+        let skipped = one.skipped + skips.count(name, one.filled, filled);
         if filled == target {
-            switch(&mut tx, projection).await?;
+            switch(&mut tx, projection, skipped).await?;
             news.push(Progress::Switched { projection: name, position: filled });
         } else {
             sqlx::query("UPDATE checkpoints SET rebuilding = ? WHERE projection = ?")
@@ -188,11 +191,11 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
                 .await?;
             news.push(Progress::Filled { projection: name, position: filled, target });
         }
-        reached.push(filled);
+        reached.push((filled, skipped));
     }
     tx.commit().await?;
-    for (one, filled) in filling.iter_mut().zip(reached) {
-        one.filled = filled;
+    for (one, (filled, skipped)) in filling.iter_mut().zip(reached) {
+        (one.filled, one.skipped) = (filled, skipped);
     }
     Ok(news)
 }
@@ -224,17 +227,18 @@ async fn fill(
 }
 
 /// The new tables take over; a projection that was parked tries again.
-async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
+async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection, skipped: u32) -> Result<(), sqlx::Error> {
     drop_tables(tx, projection, Tables::Live).await?;
     for table in projection.tables() {
         let next = Tables::NEXT;
         execute(tx, format!("ALTER TABLE {table}{next} RENAME TO {table}")).await?;
     }
     sqlx::query(
-        "UPDATE checkpoints SET version = ?, rebuilding = NULL, parked_at = NULL, parked_error = NULL
+        "UPDATE checkpoints SET version = ?, skipped = ?, rebuilding = NULL, parked_at = NULL, parked_error = NULL
          WHERE projection = ?",
     )
     .bind(projection.version())
+    .bind(skipped)
     .bind(projection.name())
     .execute(tx)
     .await?;

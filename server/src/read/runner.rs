@@ -1,7 +1,8 @@
 //! Runs one projection: reads the feed behind its checkpoint, applies what it finds, moves the checkpoint.
 //!
 //! R1: row changes and checkpoint are one transaction. R2: an event that cannot be applied parks this projection, and
-//! no other, visibly; it goes on when someone asks for a retry or the log says that the event is skipped.
+//! no other, visibly; it goes on when someone asks for a retry or the log says that the event is skipped. One that has
+//! applied the event already is rebuilt without it, so that it shows what every other rebuild will (R4).
 
 use std::{sync::Arc, time::Duration};
 
@@ -86,7 +87,8 @@ impl Runner {
     pub async fn run(&self, outdated: bool, mut feed: watch::Receiver<Position>, cancelled: CancellationToken) {
         let work = async {
             if outdated {
-                self.upgrade().await;
+                tracing::info!(projection = self.name(), "its tables were made by another version: rebuilding");
+                self.renew(&mut feed).await;
             }
             loop {
                 match self.step(&mut feed).await {
@@ -127,6 +129,13 @@ impl Runner {
         }
         let mut tx = self.db.read().await?;
         let skips = Skips::load(&mut tx).await?;
+        let to_skip = skips.count(self.name(), Position(0), after);
+        if to_skip > 0 && checkpoint(&mut tx, self.name()).await?.is_some_and(|found| found.skipped < to_skip) {
+            drop(tx);
+            tracing::info!(projection = self.name(), "it shows an event that is skipped: rebuilding");
+            self.renew(feed).await;
+            return Ok(true);
+        }
         let parked_at = self.parked.borrow().as_ref().map(|parked| parked.position);
         if parked_at.is_some_and(|position| !skips.at(self.name(), position)) {
             return Ok(false);
@@ -136,7 +145,8 @@ impl Runner {
 
         let mut batch = Batch::of(self.name(), &read, after, until, &skips);
         while !batch.is_empty() {
-            match self.commit(&batch).await {
+            let skipped = skips.count(self.name(), batch.after, batch.end);
+            match self.commit(&batch, skipped).await {
                 Ok(committed) => {
                     // Nobody listening is no error: whoever comes later reads the tables.
                     self.changes.send(Arc::new(committed)).ok();
@@ -163,11 +173,11 @@ impl Runner {
     }
 
     /// Row changes and checkpoint, in one transaction.
-    async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, ApplyError> {
+    async fn commit(&self, batch: &Batch<'_>, skipped: u32) -> Result<Committed, ApplyError> {
         let mut tx = self.db.write().await?;
         let mut changes = Changes::kept();
         self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
-        move_checkpoint(&mut tx, self.name(), batch.after, batch.end).await?;
+        move_checkpoint(&mut tx, self.name(), batch.after, batch.end, skipped).await?;
         tx.commit().await?;
         Ok(Committed { projection: self.name(), position: batch.end, rows: changes.into_rows() })
     }
@@ -204,23 +214,37 @@ impl Runner {
         rebuild::rebuild_live(&self.db, std::slice::from_ref(&self.projection), told).await
     }
 
-    /// Brings tables that other code made up to date, however often that takes a retry. They are served meanwhile.
-    async fn upgrade(&self) {
-        tracing::info!(projection = self.name(), "its tables were made by another version: rebuilding");
+    /// Rebuilds its tables, however many retries and skips that takes. They are served meanwhile.
+    async fn renew(&self, feed: &mut watch::Receiver<Position>) {
         while let Err(error) = self.rebuild().await {
-            match &error {
-                RebuildError::Stopped { position, what, .. } => {
-                    if let Err(error) = self.park(*position, what.clone()).await {
-                        tracing::error!(projection = self.name(), %error, "the read database does not answer");
-                    }
-                    self.retry.notified().await;
-                    self.parked.send_replace(None);
-                }
-                RebuildError::Database(error) => {
-                    tracing::error!(projection = self.name(), %error, "the read database does not answer");
-                    tokio::time::sleep(PATIENCE).await;
-                }
+            let database = match error {
+                RebuildError::Stopped { position, what, .. } => self.stay_parked(position, what, feed).await.err(),
+                RebuildError::Database(error) => Some(error),
+            };
+            if let Some(error) = database {
+                tracing::error!(projection = self.name(), %error, "the read database does not answer");
+                tokio::time::sleep(PATIENCE).await;
             }
+        }
+    }
+
+    /// Parks until someone asks for a retry or the log says that the event is skipped.
+    async fn stay_parked(
+        &self,
+        position: Position,
+        what: String,
+        feed: &mut watch::Receiver<Position>,
+    ) -> Result<(), sqlx::Error> {
+        self.park(position, what).await?;
+        loop {
+            feed.borrow_and_update();
+            if Skips::load(&mut *self.db.read().await?).await?.at(self.name(), position) {
+                self.parked.send_replace(None);
+            }
+            if self.parked.borrow().is_none() {
+                return Ok(());
+            }
+            self.wait(feed).await;
         }
     }
 }
@@ -240,12 +264,14 @@ async fn move_checkpoint(
     projection: &str,
     from: Position,
     to: Position,
+    skipped: u32,
 ) -> Result<(), sqlx::Error> {
     let moved = sqlx::query(
-        "UPDATE checkpoints SET position = ?, parked_at = NULL, parked_error = NULL
+        "UPDATE checkpoints SET position = ?, skipped = skipped + ?, parked_at = NULL, parked_error = NULL
          WHERE projection = ? AND position = ?",
     )
     .bind(to.as_i64())
+    .bind(skipped)
     .bind(projection)
     .bind(from.as_i64())
     .execute(tx)
@@ -271,6 +297,8 @@ const CONSTRAINT: u32 = 19;
 pub struct Checkpoint {
     pub version: u32,
     pub position: Position,
+    /// Events up to there that were to be skipped when they were passed.
+    pub skipped: u32,
 }
 
 /// Where a projection's live tables stand; `None` before they were ever made.
@@ -278,12 +306,16 @@ pub async fn checkpoint(
     tx: &mut Transaction<'static, Sqlite>,
     projection: &str,
 ) -> Result<Option<Checkpoint>, sqlx::Error> {
-    let row = sqlx::query("SELECT version, position FROM checkpoints WHERE projection = ?")
+    let row = sqlx::query("SELECT version, position, skipped FROM checkpoints WHERE projection = ?")
         .bind(projection)
         .fetch_optional(&mut **tx)
         .await?;
     row.map(|row| {
-        Ok(Checkpoint { version: row.try_get("version")?, position: super::columns::position(&row, "position")? })
+        Ok(Checkpoint {
+            version: row.try_get("version")?,
+            position: super::columns::position(&row, "position")?,
+            skipped: row.try_get("skipped")?,
+        })
     })
     .transpose()
 }

@@ -31,12 +31,13 @@ use super::rest::{accounts, events, session, status};
     paths(
         session::sign_in, session::sign_out, session::renew,
         accounts::accounts, accounts::account, accounts::statement, accounts::transfers, accounts::transfer,
-        accounts::trial_balance, events::events, events::stream, status::status,
+        accounts::trial_balance, events::events, events::stream, status::status, status::retry,
     ),
     components(schemas(
         ProblemDetails,
         wire::OpenAccount, wire::DepositMoney, wire::WithdrawMoney, wire::RequestTransfer, wire::FreezeAccount,
-        wire::UnfreezeAccount, wire::ChangeOverdraftLimit, wire::ReverseEntry, wire::CloseAccount, wire::Receipt,
+        wire::UnfreezeAccount, wire::ChangeOverdraftLimit, wire::ReverseEntry, wire::CloseAccount, wire::SkipEvent,
+        wire::Receipt,
     )),
     modifiers(&BearerToken, &Commands, &Problems),
     security(("bearer" = [])),

@@ -15,11 +15,14 @@ use app::{
     domain::{
         AccountId, CommandId, Currency, Date, EventId, Rejection, TransferId, UserId,
         account::{AccountCommand, AccountEvent, Direction, Entry},
-        beside, derive_uuid,
+        beside, check_reason, derive_uuid,
         transfer::{TransferCommand, TransferEvent},
     },
     ports::{CommandPort, Role, Viewer},
-    wire::{Actor, Command, Event, Hash, OpenAccount, Receipt, RequestTransfer, StreamId, Version},
+    wire::{
+        Actor, Command, Event, Hash, OpenAccount, ProjectionEvent, Receipt, RequestTransfer, SkipEvent, StreamId,
+        StreamKind, Version,
+    },
 };
 use async_trait::async_trait;
 use serde::Serialize;
@@ -29,6 +32,9 @@ use super::{
     error::{internal, to_app},
     writer::{Clock, Intent, Submission, Writer},
 };
+
+/// Longest name of a projection, bytes.
+const PROJECTION_MAX: usize = 80;
 
 /// Who sends a command, and on whose behalf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +180,10 @@ impl Handler {
                 let entry = self.entry(command.account_id, event_id).await?;
                 (command.account_id, AccountCommand::ReverseEntry { event_id, entry, effective_on: today, reason })
             }
+            Command::SkipEvent(command) => {
+                admins_only(sender)?;
+                return self.skip(command).await;
+            }
         };
         Ok((account_id.into(), Intent::Account(command)))
     }
@@ -227,6 +237,20 @@ impl Handler {
         let transfer_id = transfer_id.unwrap_or_else(made_up);
         let command = TransferCommand::RequestTransfer { from, to, amount, currency, description };
         Ok((transfer_id.into(), Intent::Transfer(command)))
+    }
+
+    /// Which projections there are only query nodes know: one of another name skips nothing.
+    async fn skip(&self, command: SkipEvent) -> Result<(StreamId, Intent), AppError> {
+        let SkipEvent { projection, position, reason } = command;
+        check_reason(&reason)?;
+        if projection.is_empty() || projection.len() > PROJECTION_MAX {
+            return Err(AppError::invalid("projection", format!("a name has 1 to {PROJECTION_MAX} characters")));
+        }
+        let event = self.writer.event_at(position).await.map_err(to_app)?;
+        let event_id = event.ok_or_else(|| AppError::invalid("position", "there is no such event"))?.event_id;
+        let stream = StreamId::new(StreamKind::Projection, derive_uuid("projection", &[projection.as_bytes()]));
+        let skipped = ProjectionEvent::EventSkipped { projection, position, event_id, reason };
+        Ok((stream, Intent::Record(Event::Projection(skipped))))
     }
 
     async fn may_use(&self, sender: Sender, account: AccountId) -> Result<(), AppError> {

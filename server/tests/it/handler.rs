@@ -6,7 +6,8 @@ use app::{
     ports::{CommandPort as _, Role, Viewer},
     wire::{
         ChangeOverdraftLimit, CloseAccount, Command, DepositMoney, Event, FreezeAccount, Metadata, OpenAccount,
-        Receipt, RequestTransfer, ReverseEntry, StreamId, UnfreezeAccount, Version, WithdrawMoney,
+        Position, ProjectionEvent, Receipt, RequestTransfer, ReverseEntry, SkipEvent, StreamId, StreamKind,
+        UnfreezeAccount, Version, WithdrawMoney,
     },
 };
 use server::write::handler::{Handler, Sender};
@@ -99,6 +100,37 @@ async fn a_customer_opens_an_account_for_themselves_with_an_id_that_follows_from
 
     let again = front.send_as(&customer(1), id, open()).await.unwrap();
     assert_eq!((again.stream, again.events.clone(), again.repeated), (receipt.stream, receipt.events, true));
+}
+
+#[tokio::test]
+async fn w4_an_event_is_skipped_once_by_an_admin_who_says_why() {
+    let front = Front::new().await;
+    let opened = front.send(&customer(1), open()).await.unwrap();
+    let skip = |position: u64, reason: &str| SkipEvent {
+        projection: "accounts".to_owned(),
+        position: Position(position),
+        reason: reason.to_owned(),
+    };
+    assert_eq!(front.send(&customer(1), skip(1, "ugly")).await, Err(AppError::NotFound));
+    let no_reason = Rejection::TextEmpty { field: "reason".to_owned() };
+    assert_eq!(front.send(&admin(), skip(1, " ")).await, Err(no_reason.into()));
+    for position in [0, 2] {
+        let error = front.send(&admin(), skip(position, "ugly")).await.unwrap_err();
+        assert!(matches!(&error, AppError::Invalid { field, .. } if field == "position"), "{error:?}");
+    }
+    let id = command_id();
+    let receipt = front.send_as(&admin(), id, skip(1, "ugly")).await.unwrap();
+    let event = ProjectionEvent::EventSkipped {
+        projection: "accounts".to_owned(),
+        position: Position(1),
+        event_id: opened.events[0].event_id,
+        reason: "ugly".to_owned(),
+    };
+    assert_eq!(front.last_event().await, Event::Projection(event));
+    assert_eq!(front.side.log().await[1].stream.kind, StreamKind::Projection);
+    let again = front.send_as(&admin(), id, skip(1, "ugly")).await.unwrap();
+    assert_eq!((again.events, again.repeated), (receipt.events, true));
+    assert_eq!(front.send_as(&admin(), id, skip(1, "dull")).await, Err(AppError::IdReused));
 }
 
 #[tokio::test]

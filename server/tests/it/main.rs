@@ -11,6 +11,8 @@ mod helpers;
 mod history;
 mod identity;
 mod import;
+mod import_http;
+mod operations;
 mod pages;
 mod process_manager;
 mod projections;

@@ -512,6 +512,35 @@ async fn r2_a_skip_in_the_log_lets_the_parked_projection_go_on_and_every_rebuild
 }
 
 #[tokio::test]
+async fn r2_r4_an_event_that_was_applied_before_it_was_skipped_is_taken_out_again() {
+    let (place, mut history) = (Place::new(), History::random(11, 90));
+    let (log, fussy) = (Log::new(history.events.clone()), Fussy::at(0, Refusal::Itself));
+    let node = with_fussy(&place, &fussy, &log).await;
+    assert!(node.side.wait_for(&["fussy"], history.head(), LONG).await);
+    assert_eq!(fussy_rows(&node).await, (1..=90).collect::<Vec<_>>());
+    let mut resets = node.side.resets();
+    history.skip("fussy", Position(40));
+    log.set(history.events.clone());
+    assert!(node.side.wait_for(&["fussy"], history.head(), LONG).await);
+    let expected: Vec<_> = (1..=91).filter(|position| *position != 40).collect();
+    assert_eq!(fussy_rows(&node).await, expected);
+    // Whoever looks on is told to read again, once.
+    assert_eq!(resets.try_recv().unwrap().projection, "fussy");
+    node.stop().await;
+    assert!(resets.try_recv().is_err());
+
+    // It stays so.
+    let node = with_fussy(&place, &fussy, &log).await;
+    let mut resets = node.side.resets();
+    assert!(history.deposit(1, 500) || history.open(1, user(1), "CZK", 0));
+    log.set(history.events.clone());
+    assert!(node.side.wait_for(&["fussy"], history.head(), LONG).await);
+    assert_eq!(fussy_rows(&node).await, [expected, vec![92]].concat());
+    node.stop().await;
+    assert!(resets.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn w6_an_event_that_cannot_be_read_parks_its_readers_until_it_is_skipped() {
     let (place, mut history) = (Place::new(), two_accounts());
     let actor = app::wire::Actor::Operator;

@@ -294,6 +294,11 @@ async fn who_may_what_on_every_route() {
     let theirs = bela.get(&format!("/api/v1/accounts/{account}")).await.text;
     assert_eq!(theirs, bela.get(&format!("/api/v1/accounts/{}", Uuid::from_u128(7))).await.text);
 
+    for (who, expected) in [(app.nobody(), NOBODY), (anna.clone(), 404), (admin.clone(), 202)] {
+        let answer = who.post("/api/v1/projections/accounts/retry", &json!({})).await;
+        assert_eq!(answer.status.as_u16(), expected, "{}", answer.text);
+    }
+
     for path in ["/api/v1/session", "/api/v1/session/renew"] {
         let method = if path.ends_with("renew") { Method::POST } else { Method::DELETE };
         answer(app.nobody().request(method, path)).await.refused(401, "not_signed_in");
@@ -395,6 +400,7 @@ async fn who_may_send_which_command() {
         ("FreezeAccount", on(json!({"reason": "lost card"})), [NOBODY, 404, 200, 422]),
         ("UnfreezeAccount", on(json!({})), [NOBODY, 404, 404, 200]),
         ("CloseAccount", on(json!({})), [NOBODY, 404, 422, 422]),
+        ("SkipEvent", json!({"projection": "none", "position": 1, "reason": "test"}), [NOBODY, 404, 404, 200]),
     ];
     let names: Vec<&str> = commands.iter().map(|(name, ..)| *name).collect();
     for name in app::wire::Command::NAMES {

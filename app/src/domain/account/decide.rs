@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Date, Rejection,
+        Date, Rejection, check_reason,
         rejection::{NAME_MAX, TEXT_MAX, at_most, required},
     },
     Account, AccountCommand as C, AccountEvent as E, DeclineReason, Direction, Incoming, Outgoing, Status,
@@ -40,7 +40,7 @@ pub fn decide(state: &Account, command: C) -> Result<Vec<E>, Rejection> {
         }
         C::ReverseEntry { event_id, entry, effective_on, reason } => {
             exists(state)?;
-            required("reason", &reason, TEXT_MAX)?;
+            check_reason(&reason)?;
             let entry = entry.ok_or(Rejection::EntryNotFound)?.ok_or(Rejection::EntryNotReversible)?;
             if state.reversed.contains(&event_id) {
                 return Err(Rejection::EntryAlreadyReversed);
@@ -67,7 +67,7 @@ pub fn decide(state: &Account, command: C) -> Result<Vec<E>, Rejection> {
         }
         C::FreezeAccount { reason } => {
             open(state)?;
-            required("reason", &reason, TEXT_MAX)?;
+            check_reason(&reason)?;
             Ok(vec![E::AccountFrozen { reason }])
         }
         C::UnfreezeAccount => {

@@ -219,4 +219,8 @@ impl QueryPort for SqlQueries {
     async fn status(&self) -> Result<ReadStatus, AppError> {
         Ok(self.read.status())
     }
+
+    async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError> {
+        if viewer.is_admin() && self.read.retry(projection) { Ok(()) } else { Err(AppError::NotFound) }
+    }
 }

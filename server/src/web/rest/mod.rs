@@ -44,6 +44,7 @@ pub fn routes() -> Vec<Route> {
         ("get", "/api/v1/events", get(events::events)),
         ("get", "/api/v1/streams/{stream}", get(events::stream)),
         ("get", "/api/v1/status", get(status::status)),
+        ("post", "/api/v1/projections/{name}/retry", post(status::retry)),
     ]
 }
 

@@ -1,13 +1,14 @@
 //! What this process knows of itself.
 
 use app::wire::ReadStatus;
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{AppState, Caller},
+    super::{AppState, Caller, Problem, SignedIn},
     Answer,
+    input::Segment,
 };
 
 /// Version and role of this process, and how far its views are.
@@ -45,4 +46,19 @@ fn shown(mut status: ReadStatus, admin: bool) -> ReadStatus {
         }
     }
     status
+}
+
+/// Admins only: has a parked projection try its event again. How that went, the status tells.
+#[utoipa::path(
+    post, path = "/api/v1/projections/{name}/retry", tag = "Operations",
+    params(("name" = String, Path, description = "As in the status: `accounts`")),
+    responses((status = 202, description = "It tries again")),
+)]
+pub async fn retry(
+    State(state): State<AppState>,
+    SignedIn(viewer): SignedIn,
+    Segment(name): Segment<String>,
+) -> Result<StatusCode, Problem> {
+    super::queries(&state)?.retry(&viewer, &name).await?;
+    Ok(StatusCode::ACCEPTED)
 }

@@ -20,7 +20,7 @@ use app::{
         account::{AccountCommand, AccountEvent},
         transfer::TransferCommand,
     },
-    wire::{Actor, Envelope, Event, Hash, Receipt, StreamId, UPCASTERS, Upcaster, Version, decode_with},
+    wire::{Actor, Envelope, Event, Hash, Position, Receipt, StreamId, UPCASTERS, Upcaster, Version, decode_with},
 };
 use lru::LruCache;
 use tokio::{
@@ -228,6 +228,13 @@ impl Writer {
     /// One stored event.
     pub async fn find_event(&self, id: EventId) -> Result<Option<Envelope>, SubmitError> {
         Ok(self.store.find_event(id).await?)
+    }
+
+    /// The event at a position of the log; `None` beyond its end.
+    pub async fn event_at(&self, position: Position) -> Result<Option<Envelope>, SubmitError> {
+        let before = Position(position.0.saturating_sub(1));
+        let next = self.store.read_log(before, 1).await?.pop();
+        Ok(next.filter(|event| event.position == position))
     }
 
     /// The stored events of one command, in order.

@@ -315,4 +315,8 @@ impl QueryPort for Fake {
     async fn status(&self) -> Result<ReadStatus, AppError> {
         Err(AppError::Unavailable { retry_after: 1 })
     }
+
+    async fn retry(&self, _: &Viewer, _: &str) -> Result<(), AppError> {
+        Err(AppError::Unavailable { retry_after: 1 })
+    }
 }

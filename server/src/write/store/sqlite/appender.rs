@@ -11,17 +11,17 @@ use super::{Head, StoreError, failure, kind_number};
 pub(super) struct Appender(Connection);
 
 impl Appender {
-    /// Opens a file that is there and migrated, and makes sure that it is as durable as W1 needs it.
-    pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
+    /// Opens a file that is there and migrated, with `pages` KiB of memory for pages, and makes sure that it is as durable as W1 needs it.
+    pub(super) fn open(file: &Path, pages: u32) -> Result<Self, StoreError> {
         let connection = Connection::open(file).map_err(broken)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(broken)?;
+        connection.pragma_update(None, "cache_size", -i64::from(pages)).map_err(broken)?;
         connection.set_prepared_statement_cache_capacity(8);
         connection
             .execute_batch(
                 "PRAGMA synchronous = FULL;
                  -- macOS: a plain fsync does not reach the disk.
                  PRAGMA fullfsync = ON;
-                 PRAGMA cache_size = -65536;
                  -- Pages of the indexes are written again and again: copying them back less often is less work.
                  PRAGMA wal_autocheckpoint = 8000;
                  PRAGMA journal_size_limit = 67108864;",

@@ -31,6 +31,8 @@ use super::{EventStore, Head, StoreError};
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
 
 const READERS: u32 = 4;
+/// Memory for pages by default: see [`SqliteStore::open_with`].
+const PAGES: u32 = 65_536;
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -60,6 +62,8 @@ pub fn connect_options(file: &Path) -> SqliteConnectOptions {
 /// The log in a file.
 pub struct SqliteStore {
     file: PathBuf,
+    /// See [`Self::open_with`].
+    pages: u32,
     /// Taken out while in use: after a failure it is closed, which rolls back, and opened anew.
     appender: Mutex<Option<Appender>>,
     readers: SqlitePool,
@@ -68,13 +72,21 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the log in `file`, makes it if it is not there, and brings its tables up to date.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        Self::open_with(file, PAGES).await
+    }
+
+    /// [`Self::open`], with this much memory for pages: KiB for the connection that appends, a quarter of it for each
+    /// that reads.
+    pub async fn open_with(file: &Path, pages: u32) -> Result<Self, StoreError> {
         migrate(connect_options(file)).await?;
-        let appender = Appender::open(file)?;
+        let appender = Appender::open(file, pages)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
-            .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", "-16384"));
-        Ok(Self { file: file.to_owned(), appender: Mutex::new(Some(appender)), readers })
+            // Whoever asks waits in a queue that is bounded elsewhere: no reason to say so.
+            .acquire_slow_threshold(Duration::from_secs(15))
+            .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", format!("-{}", pages / 4)));
+        Ok(Self { file: file.to_owned(), pages, appender: Mutex::new(Some(appender)), readers })
     }
 
     /// Closes all connections: the WAL is copied back into the file.
@@ -91,7 +103,7 @@ impl SqliteStore {
         let mut slot = self.slot();
         let mut appender = match slot.take() {
             Some(appender) => appender,
-            None => Appender::open(&self.file)?,
+            None => Appender::open(&self.file, self.pages)?,
         };
         let result = work(&mut appender);
         if matches!(result, Ok(()) | Err(StoreError::HeadMoved | StoreError::AlreadyStored)) {

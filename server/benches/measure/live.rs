@@ -212,7 +212,7 @@ fn timed(work: impl FnOnce()) -> Duration {
 /// The feed's table, and for each projection one that takes a row.
 fn bare_read_side(file: &Path) -> Raw {
     let db = Raw::open(file).unwrap();
-    let feed = include_str!("../../migrations/read/sqlite/0001_feed.sql");
+    let feed = include_str!("../../../migrations/read/sqlite/0001_feed.sql");
     let feed = feed.split_inclusive(';').find(|statement| statement.contains("CREATE TABLE feed")).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;").unwrap();
     db.execute_batch(feed).unwrap();

@@ -37,7 +37,7 @@ impl Log {
         if self.waiting.is_empty() {
             let (this, other) = (account(self.random() % ACCOUNTS), account(self.random() % ACCOUNTS));
             let amount = 100 + i64::try_from(self.random() % 1_000_000).unwrap();
-            if self.random() % 10 == 0 && this != other {
+            if self.random().is_multiple_of(10) && this != other {
                 self.transfer(this, other, amount);
             } else {
                 let effective_on =

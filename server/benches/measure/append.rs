@@ -99,7 +99,7 @@ pub fn submission(account: AccountId, command: AccountCommand) -> Submission {
 
 /// The table of events with its columns, checks and indexes, as the migration makes it, and nothing else.
 pub fn raw_log(file: &Path) -> Connection {
-    let migration = include_str!("../../migrations/write/sqlite/0001_events.sql");
+    let migration = include_str!("../../../migrations/write/sqlite/0001_events.sql");
     let table = migration.split_inclusive(';').find(|statement| statement.contains("CREATE TABLE events")).unwrap();
     let raw = Connection::open(file).unwrap();
     raw.execute_batch(
