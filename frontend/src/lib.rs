@@ -1,9 +1,10 @@
 //! The browser's entry point: finds the islands of the page that the server rendered and brings them to life.
 
+use app::islands;
+
 /// Called by the page's loader script once the module is there.
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
-    // Referenced so that the linker keeps the islands, which are exported by name.
-    app::keep_islands();
+    islands::begin(&[islands::frame, islands::ledger, islands::timeline]);
     leptos::mount::hydrate_islands();
 }
