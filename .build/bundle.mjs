@@ -3,7 +3,7 @@
 //
 //   node .build/bundle.mjs --site DIR --wasm DIR [--fast]
 //
-// `--wasm` is the folder wasm-bindgen wrote to. `--fast` compresses quickly instead of well.
+// `--wasm` is the folder that holds one folder for each module, as wasm-bindgen wrote it. `--fast` compresses quickly instead of well.
 // Needs nothing but Node. A file whose content is unchanged is left alone, its time stamp included, so that cargo does not
 // embed the folder again for nothing.
 
@@ -21,6 +21,9 @@ const { values: options } = parseArgs({
 if (!options.site || !options.wasm) throw new Error("usage: bundle.mjs --site DIR --wasm DIR [--fast]");
 const site = resolve(options.site);
 mkdirSync(site, { recursive: true });
+
+/** What a page may load at first, WASM and JavaScript together, compressed. */
+const mostBytes = 85_000;
 
 /** Compressing these again makes them larger. */
 const alreadyCompressed = new Set([".png", ".jpg", ".jpeg", ".webp", ".avif", ".woff2"]);
@@ -126,10 +129,14 @@ for (const name of readdirSync(scripts).sort()) {
   if (name.endsWith(".js")) add(name, minifyJs(readFileSync(join(scripts, name), "utf8")));
 }
 
-const wasm = resolve(options.wasm);
-if (existsSync(join(wasm, "snippets"))) throw new Error("a dependency brings JavaScript snippets of its own; bundle.mjs does not know these");
-add("daybook_bg.wasm", readFileSync(join(wasm, "daybook_bg.wasm")));
-add("daybook.js", minifyJs(readFileSync(join(wasm, "daybook.js"), "utf8")));
+/** Each page loads one of these modules. */
+const modules = { daybook: "all pages but the next", timeline: "the timeline of one stream" };
+for (const name of Object.keys(modules)) {
+  const folder = join(resolve(options.wasm), name);
+  if (existsSync(join(folder, "snippets"))) throw new Error("a dependency brings JavaScript snippets of its own; bundle.mjs does not know these");
+  add(`${name}_bg.wasm`, readFileSync(join(folder, `${name}_bg.wasm`)));
+  add(`${name}.js`, minifyJs(readFileSync(join(folder, `${name}.js`), "utf8")));
+}
 
 // The manifest first and the old files last, so that every name in a manifest is there at any moment.
 writeIfChanged("manifest.json", Buffer.from(`${JSON.stringify(manifest, Object.keys(manifest).sort(), 2)}\n`));
@@ -142,5 +149,11 @@ const size = (name) => {
 for (const [logical, name] of Object.entries(manifest).sort()) {
   console.log(`  ${logical.padEnd(22)} ${String(statSync(join(site, name)).size).padStart(8)} bytes, sent ${String(size(name)).padStart(7)}`);
 }
-const script = ["islands.js", "daybook.js", "daybook_bg.wasm"].reduce((sum, logical) => sum + size(manifest[logical]), 0);
-console.log(`  WASM and JS of a first load: ${(script / 1000).toFixed(1)} kB`);
+console.log("WASM and JavaScript of a first load, as sent:");
+const kB = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+for (const [name, pages] of Object.entries(modules)) {
+  const wasm = size(manifest[`${name}_bg.wasm`]);
+  const script = size(manifest["islands.js"]) + size(manifest[`${name}.js`]);
+  const over = !options.fast && wasm + script > mostBytes ? `: more than the ${kB(mostBytes)} that it may be` : "";
+  console.log(`  ${pages.padEnd(28)} ${kB(wasm + script)} (WASM ${kB(wasm)}, JavaScript ${kB(script)})${over}`);
+}

@@ -9,4 +9,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo fmt --all --check
 .build/boundaries.sh
 cargo clippy --quiet -p app -p server --features app/ssr --all-targets -- -D warnings
-cargo clippy --quiet -p app -p frontend --features app/hydrate --target wasm32-unknown-unknown -- -D warnings
+cargo clippy --quiet -p app -p frontend -p frontend-timeline --features app/hydrate --target wasm32-unknown-unknown -- -D warnings

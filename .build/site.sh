@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the browser's side: the WASM bundle, its scripts and the styles, laid out for the server to serve or embed.
+# Builds the browser's side: the WASM modules, their scripts and the styles, laid out for the server to serve or embed.
 #
 #   .build/site.sh release    small: link-time optimisation, wasm-opt, best compression   → TARGET/site
 #   .build/site.sh dev        soon there: a debug server reads it from disk              → TARGET/site-dev
@@ -16,37 +16,38 @@ case $kind in
     *) echo "usage: site.sh release | dev" >&2; exit 2 ;;
 esac
 
-cargo build -p frontend --target wasm32-unknown-unknown --profile "$profile"
-module=$target/wasm32-unknown-unknown/$profile/frontend.wasm
+cargo build -p frontend -p frontend-timeline --target wasm32-unknown-unknown --profile "$profile"
 bound=$target/bound/$kind
 bindgen=$(.build/wasm-bindgen.sh --path) || { say "wasm-bindgen is missing: run 'make tools'"; exit 1; }
-
-# wasm-opt takes its time: not again for the same module and the same tools.
-stamp=$( (sha256sum <"$module"; "$bindgen" --version; cat .build/site.sh .build/package-lock.json) | sha256sum | cut -c1-64)
 optimiser=$target/tools/binaryen/node_modules/.bin/wasm-opt
-[ "$kind" = release ] && [ -x "$optimiser" ] && stamp="$stamp shrunk"
+[ "$kind" = release ] && [ -x "$optimiser" ] && shrink=true || shrink=false
+[ "$kind" = dev ] || "$shrink" || say "no wasm-opt here: the bundle is larger than it could be ('make tools' installs it)"
 
-if [ "$(cat "$bound/stamp" 2>/dev/null)" != "$stamp" ]; then
-    rm -rf "$bound"
-    mkdir -p "$bound"
-    "$bindgen" --target web --no-typescript --out-dir "$bound" --out-name daybook "$module"
-    if [ "$kind" = release ]; then
-        if [ -x "$optimiser" ]; then
-            # Exactly what rustc and wasm-bindgen use: with more, browsers refuse the module.
-            features=(
-                --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext
-                --enable-mutable-globals --enable-reference-types --enable-multivalue
-            )
-            say "wasm-opt (ten seconds to a minute)"
-            wasm=$bound/daybook_bg.wasm
-            "$optimiser" "${features[@]}" --flatten --rereloop -Oz -Oz "$wasm" -o "$bound/opt.wasm" \
-                || "$optimiser" "${features[@]}" -Oz "$wasm" -o "$bound/opt.wasm"
-            mv "$bound/opt.wasm" "$wasm"
-        else
-            say "no wasm-opt here: the bundle is larger than it could be ('make tools' installs it)"
-        fi
+# bind NAME CRATE: the crate's module with its script, as NAME_bg.wasm and NAME.js.
+bind() {
+    local name=$1 module=$target/wasm32-unknown-unknown/$profile/$2.wasm folder=$bound/$1 stamp
+    # wasm-opt takes its time: not again for the same module and the same tools.
+    stamp=$( (sha256sum <"$module"; "$bindgen" --version; cat .build/site.sh .build/package-lock.json; echo "$shrink") | sha256sum | cut -c1-64)
+    [ "$(cat "$folder/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    "$bindgen" --target web --no-typescript --out-dir "$folder" --out-name "$name" "$module"
+    if "$shrink"; then
+        # Exactly what rustc and wasm-bindgen use: with more, browsers refuse the module.
+        local features=(
+            --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext
+            --enable-mutable-globals --enable-reference-types --enable-multivalue
+        )
+        say "wasm-opt of $name (ten seconds to a minute)"
+        local wasm=$folder/${name}_bg.wasm
+        "$optimiser" "${features[@]}" --flatten --rereloop -Oz -Oz "$wasm" -o "$folder/opt.wasm" \
+            || "$optimiser" "${features[@]}" -Oz "$wasm" -o "$folder/opt.wasm"
+        mv "$folder/opt.wasm" "$wasm"
     fi
-    echo "$stamp" >"$bound/stamp"
-fi
+    echo "$stamp" >"$folder/stamp"
+}
+
+bind daybook frontend
+bind timeline frontend_timeline
 
 node .build/bundle.mjs --site "$site" --wasm "$bound" ${options[@]+"${options[@]}"}

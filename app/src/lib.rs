@@ -20,6 +20,3 @@ pub mod ports;
 pub mod shell;
 pub mod wire;
 pub mod words;
-
-/// Keeps the islands in the browser's module: they are exported by name and called by the page's loader.
-pub fn keep_islands() {}

@@ -1,12 +1,15 @@
 //! How the reader writes numbers and days. Chosen by the server from `Accept-Language`, handed to islands as a prop,
 //! so that both sides of hydration write the same. Words are English; only numbers and days follow the region.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::domain::{self, AmountError, Currency, Date};
+use crate::{
+    domain::{self, AmountError, Currency, Date},
+    wire::{from_json, named},
+};
 
 /// Conventions of one language region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Locale {
     /// Between groups of three digits: `,` `.` `'` or a no-break space.
     pub group: char,
@@ -16,12 +19,15 @@ pub struct Locale {
 }
 
 /// Day and month, as in "22 Nov 2026", "Nov 22, 2026" or "2026-11-22".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum DateOrder {
     DayMonth,
     MonthDay,
     Iso,
 }
+
+from_json! { Locale { group, decimal, date } }
+named! { DateOrder { "DayMonth" DayMonth, "MonthDay" MonthDay, "Iso" Iso } }
 
 impl Default for Locale {
     fn default() -> Self {
@@ -159,7 +165,7 @@ impl Locale {
 }
 
 fn month(date: Date) -> &'static str {
-    &MONTHS[usize::from(date.month()) - 1][..3]
+    MONTHS[usize::from(date.month()) - 1].get(..3).unwrap_or_default()
 }
 
 /// The regions that are known: language tag (the region's first), grouping, decimal sign, order of dates.

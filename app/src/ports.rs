@@ -232,8 +232,16 @@ pub struct Assets {
     pub css: String,
     /// The module that brings the islands to life.
     pub loader: String,
-    /// What the loader loads: the browser's module, and its code.
+    /// What the loader loads, on all pages but the next.
+    pub ledger: Module,
+    /// On the page of one stream.
+    pub timeline: Module,
+    pub favicon: String,
+}
+
+/// A module of the browser, and its code.
+#[derive(Debug, Clone, Default)]
+pub struct Module {
     pub js: String,
     pub wasm: String,
-    pub favicon: String,
 }

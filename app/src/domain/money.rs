@@ -131,6 +131,8 @@ pub fn format_amount(minor: i64, currency: Currency) -> String {
     let digits = usize::from(currency.exponent());
     let sign = if minor < 0 { "-" } else { "" };
     let text = format!("{:0width$}", minor.unsigned_abs(), width = digits + 1);
-    let (whole, fraction) = text.split_at(text.len() - digits);
-    if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    match text.split_at_checked(text.len() - digits) {
+        Some((whole, fraction)) if digits > 0 => format!("{sign}{whole}.{fraction}"),
+        _ => format!("{sign}{text}"),
+    }
 }

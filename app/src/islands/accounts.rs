@@ -1,6 +1,6 @@
 //! Accounts: the head of one, the list of all, and what they come to.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Part,
@@ -12,7 +12,7 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers, State},
     locale::Locale,
-    wire::{AccountView, LiveQuery},
+    wire::{AccountView, Json, LiveQuery, from_json},
     words,
 };
 
@@ -31,13 +31,15 @@ pub(super) fn figure_class(amount: &str) -> &'static str {
 }
 
 /// `.head-text` of an account's page: name, state, balance, available, held.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct AccountHead {
     account: List<AccountView>,
     locale: Locale,
     #[serde(skip)]
     offline: bool,
 }
+
+from_json! { AccountHead { account, locale; offline } }
 
 impl AccountHead {
     pub fn new(account: AccountView, locale: Locale) -> Self {
@@ -50,8 +52,8 @@ impl Part for AccountHead {
         self.account.rows.iter().map(|account| LiveQuery::Account(account.id)).collect()
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
-        self.follows().iter().any(|own| own.to_string() == query) && self.account.receive(json, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        self.follows().iter().any(|own| own.to_string() == query) && self.account.receive(rows, reset, &|_| true)
     }
 
     fn on_state(&mut self, state: &State) -> bool {
@@ -71,9 +73,8 @@ impl Part for AccountHead {
             let balance = amount(account.balance);
             html.el("p", &[("class", figure_class(&balance))], |html| {
                 html.put("span", &[("class", "unit")], account.currency.code());
-                let decimals = usize::from(account.currency.exponent());
-                // The decimal sign is one byte, and so is each digit.
-                let (whole, minor) = balance.split_at(balance.len() - if decimals > 0 { decimals + 1 } else { 0 });
+                let whole = balance.rfind(self.locale.decimal).filter(|_| account.currency.exponent() > 0);
+                let (whole, minor) = whole.and_then(|end| balance.split_at_checked(end)).unwrap_or((&balance, ""));
                 html.el("span", &[("data-lit", "1")], |html| {
                     html.text(whole);
                     html.put("span", &[("class", "minor")], minor);
@@ -94,11 +95,13 @@ impl Part for AccountHead {
 }
 
 /// Totals per currency over all accounts of the viewer.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct AccountTotals {
     accounts: List<AccountView>,
     locale: Locale,
 }
+
+from_json! { AccountTotals { accounts, locale } }
 
 impl AccountTotals {
     pub fn new(accounts: Vec<AccountView>, locale: Locale) -> Self {
@@ -111,8 +114,8 @@ impl Part for AccountTotals {
         vec![LiveQuery::Accounts]
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
-        query == "accounts" && self.accounts.receive(json, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        query == "accounts" && self.accounts.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {
@@ -139,16 +142,24 @@ fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
             None => totals.push((account.currency, 1, account.balance)),
         }
     }
-    totals.sort_by_key(|(currency, count, _)| (std::cmp::Reverse(*count), *currency));
-    totals
+    // They are few: a sort of the standard library would be the larger part of this part.
+    let mut sorted: Vec<(Currency, usize, i64)> = Vec::new();
+    for (currency, count, sum) in totals {
+        let before = |(other, most, _): &(Currency, usize, i64)| (*most, currency) > (count, *other);
+        let place = sorted.iter().take_while(|other| before(other)).count();
+        sorted.insert(place, (currency, count, sum));
+    }
+    sorted
 }
 
 /// The list of accounts.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct AccountRows {
     accounts: List<AccountView>,
     locale: Locale,
 }
+
+from_json! { AccountRows { accounts, locale } }
 
 impl AccountRows {
     /// `whole`: all that the viewer has are on this page, so that a new one joins the list.
@@ -163,8 +174,8 @@ impl Part for AccountRows {
         vec![LiveQuery::Accounts]
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
-        query == "accounts" && self.accounts.receive(json, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        query == "accounts" && self.accounts.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {

@@ -34,9 +34,20 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Brings the part to life that the server drew into the element `id`.
-    pub(super) fn mount(id: &str, part: Box<dyn Part>, position: Position) {
-        let Some(root) = document().get_element_by_id(id) else { return };
+    /// Brings the first part of the page to life that is not alive yet.
+    pub(super) fn mount_next() {
+        if let Ok(Some(root)) = document().query_selector("[data-model]") {
+            let model = root.get_attribute("data-model").unwrap_or_default();
+            root.remove_attribute("data-model").ok();
+            let kind = root.get_attribute("data-part").unwrap_or_default();
+            let position = root.get_attribute("data-position").and_then(|position| position.parse().ok());
+            if let (Some(part), Some(position)) = (super::read(&kind, &model), position) {
+                Self::mount(root, part, position);
+            }
+        }
+    }
+
+    fn mount(root: Element, part: Box<dyn Part>, position: Position) {
         let follows = part.follows().iter().map(ToString::to_string).collect();
         let stage = Rc::new(Self { root, part: RefCell::new(part), waiting: Cell::new(false) });
         stage.part.borrow().begin(&stage);
@@ -46,7 +57,7 @@ impl Stage {
             position,
             Rc::new(move |news| {
                 told.change(|part| match news {
-                    News::Rows { query, json, reset } => part.on_rows(query, json, *reset),
+                    News::Rows(rows) => part.on_rows(&rows.query, rows.rows, rows.reset),
                     News::State(state) => part.on_state(state),
                     News::Seen => false,
                 });

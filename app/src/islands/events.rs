@@ -1,6 +1,6 @@
 //! The feed of events: one a line, in words.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Part,
@@ -11,12 +11,12 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{Actor, EventView, LiveQuery, StreamId, decode},
+    wire::{Actor, EventView, Json, LiveQuery, StreamId, from_json, read_event},
     words::{self, Mark, Said},
 };
 
 /// What the feed is narrowed to. Empty: all events.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
     pub stream: Option<StreamId>,
     pub event_type: Option<String>,
@@ -24,8 +24,10 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
+from_json! { Filter { stream, event_type, text } }
+
 /// Events, newest first.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct EventRows {
     events: List<EventView>,
     filter: Filter,
@@ -33,6 +35,8 @@ pub struct EventRows {
     now: i64,
     locale: Locale,
 }
+
+from_json! { EventRows { events, filter, now, locale } }
 
 impl EventRows {
     /// `live`: the newest page, so that new events join on top; else those that pass the filter are counted and offered.
@@ -48,17 +52,15 @@ impl Part for EventRows {
         vec![self.filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream)]
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
         let Self { events, filter, locale, .. } = self;
         let own = filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream);
-        let text = filter.text.as_ref().map(|text| text.to_lowercase());
         query == own.to_string()
-            && events.receive(json, reset, &|event| {
+            && events.receive(rows, reset, &|event| {
                 filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
-                    && text.as_ref().is_none_or(|text| {
+                    && filter.text.as_ref().is_none_or(|text| {
                         let Said { text: said, note, .. } = say(event, locale);
-                        said.to_lowercase().contains(text)
-                            || note.is_some_and(|note| note.to_lowercase().contains(text))
+                        holds(&said, text) || note.is_some_and(|note| holds(&note, text))
                     })
             })
     }
@@ -95,11 +97,23 @@ impl Part for EventRows {
     }
 }
 
+/// Whether the text holds the part, ignoring case.
+fn holds(text: &str, part: &str) -> bool {
+    // By the browser's own tables: Rust's would be a tenth of the module.
+    #[cfg(feature = "hydrate")]
+    {
+        let lower = |text: &str| js_sys::JsString::from(text).to_lower_case();
+        lower(text).includes(&String::from(lower(part)), 0)
+    }
+    #[cfg(not(feature = "hydrate"))]
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
 /// An event in words; one that this browser cannot read yet by its type.
 fn say(event: &EventView, locale: &Locale) -> Said {
-    match decode(&event.event_type, event.schema, event.payload.as_bytes()) {
-        Ok(known) => words::say_event(&known, event.currency, locale),
-        Err(_) => Said { mark: Mark::Fix, text: event.event_type.clone(), note: None },
+    match read_event(&event.event_type, event.schema, &event.payload) {
+        Some(known) => words::say_event(&known, event.currency, locale),
+        None => Said { mark: Mark::Fix, text: event.event_type.clone(), note: None },
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     domain::Currency,
     live::tab::{self, News},
     locale::Locale,
-    wire::Position,
+    wire::{FromJson as _, Json, Position},
     words::Mark,
 };
 
@@ -82,7 +82,7 @@ struct Command {
 impl Command {
     fn around(inside: &Element) -> Option<Self> {
         let element = inside.closest("[data-command]").ok()??;
-        let locale = serde_json::from_str(&element.get_attribute("data-command")?).ok()?;
+        let locale = Locale::from_json(Json::parse(&element.get_attribute("data-command")?)?)?;
         let currency = element.get_attribute("data-currency").and_then(|code| code.parse().ok());
         Some(Self { element, locale, currency })
     }
@@ -181,7 +181,7 @@ fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: St
             visible_ms: None,
             late: false,
             position,
-            version: answer.number("version").unwrap_or_default().to_string(),
+            version: (answer.number("version").unwrap_or_default() as u64).to_string(),
             stream: answer.text("stream"),
             command_id: answer.text("command_id"),
         },

@@ -1,10 +1,12 @@
 //! The parts of a page that are alive in the browser. Everything else is rendered by the server alone.
 //!
-//! There is one island, [`LivePart`], behind all components of this module; what is in it is a [`Part`]: a model that is drawn as markup by the same code on
-//! both sides. In the browser it goes on from the position that the page was rendered at: news changes the model, it is
-//! drawn again, and what differs is changed in the page, element by element, so that focus and scrolling stay.
+//! There is one island, [`LivePart`], behind all components of this module; what is in it is a [`Part`]: a model that is
+//! drawn as markup by the same code on both sides. In the browser it goes on from the position that the page was rendered
+//! at: news changes the model, it is drawn again, and what differs is changed in the page, element by element, so that
+//! focus and scrolling stay.
 //!
-//! Why not a view of Leptos' own in each island: the same parts so written made a module of 211 KB (brotli).
+//! What runs in the browser is kept small, for it is loaded before a page comes alive: no view of Leptos' own in an island,
+//! no serde ([`crate::wire::Json`] reads models and rows), no sorting, no tables of Unicode, no `{:?}`.
 //!
 //! Forms and copy buttons need no island: the page's `LiveState` makes all of them better from outside.
 
@@ -29,6 +31,8 @@ pub mod transfers;
 
 use leptos::prelude::*;
 
+#[cfg(feature = "hydrate")]
+use crate::wire::FromJson as _;
 #[cfg(feature = "ssr")]
 pub use ledger::mark_icon;
 pub use ledger::short_id;
@@ -39,7 +43,7 @@ use self::html::Html;
 use crate::{
     domain::AccountId,
     live::State,
-    wire::{LiveQuery, Position},
+    wire::{Json, LiveQuery},
 };
 
 /// A part of a page: what it shows, how that changes, how it is drawn.
@@ -50,7 +54,7 @@ pub trait Part {
 
     // Each of these says whether there is something to draw again.
 
-    fn on_rows(&mut self, _query: &str, _json: &str, _reset: bool) -> bool {
+    fn on_rows(&mut self, _query: &str, _rows: Json<'_>, _reset: bool) -> bool {
         false
     }
     fn on_state(&mut self, _state: &State) -> bool {
@@ -81,58 +85,88 @@ fn name_of(names: &Names, id: AccountId) -> String {
     names.iter().find(|(known, _)| *known == id).map_or_else(|| short_id(&id.to_string()), |(_, name)| name.clone())
 }
 
-/// The one island. `model`: a part of this `kind`, as JSON; `children`: what it looks like at `position`.
+/// The one island. `children`: a part, as markup that says what it is (`data-part`, `data-model`, `data-position`).
+///
+/// It has no props, which Leptos would read with serde, and gives Leptos nothing to hydrate: a part draws itself.
 #[island]
-pub fn LivePart(children: Children, kind: String, model: String, position: Position) -> impl IntoView {
+pub fn LivePart(children: Children) -> impl IntoView {
     #[cfg(feature = "hydrate")]
-    if let Some(part) = read(&kind, &model) {
-        dom::Stage::mount(&element_id(&kind), part, position);
+    {
+        drop(children);
+        dom::Stage::mount_next();
+        leptos::tachys::html::InertElement::new("")
     }
     #[cfg(not(feature = "hydrate"))]
-    let _ = (kind, model, position);
     children()
 }
 
-/// On a page there is one part of a kind at most.
-fn element_id(kind: &str) -> String {
-    format!("live-{kind}")
+/// Reads parts of some kinds: kind and model. `None`: of another kind, or from another version of the server.
+#[cfg(feature = "hydrate")]
+pub type ReadPart = fn(&str, Json<'_>) -> Option<Box<dyn Part>>;
+
+#[cfg(feature = "hydrate")]
+thread_local! {
+    static READERS: std::cell::Cell<&'static [ReadPart]> = const { std::cell::Cell::new(&[]) };
 }
 
-macro_rules! kinds {
-    ($($kind:literal: $part:ty;)*) => {
-        /// A part from its model. `None`: from another version of the server.
-        #[cfg(feature = "hydrate")]
-        fn read(kind: &str, model: &str) -> Option<Box<dyn Part>> {
-            match kind {
-                $($kind => serde_json::from_str::<$part>(model).ok().map(|part| Box::new(part) as Box<dyn Part>),)*
-                _ => None,
-            }
-        }
-
-        $(#[cfg(feature = "ssr")]
-        impl Kind for $part {
-            const KIND: &'static str = $kind;
-        })*
-    };
+/// Says which parts this module brings to life. What is not named here is not in the module.
+#[cfg(feature = "hydrate")]
+pub fn begin(readers: &'static [ReadPart]) {
+    READERS.set(readers);
 }
 
-/// What [`LivePart`] calls it.
+#[cfg(feature = "hydrate")]
+fn read(kind: &str, model: &str) -> Option<Box<dyn Part>> {
+    let model = Json::parse(model)?;
+    READERS.get().iter().find_map(|read| read(kind, model))
+}
+
+/// What a part is called in the markup.
 #[cfg(feature = "ssr")]
 trait Kind {
     const KIND: &'static str;
 }
 
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $group:ident { $($kind:literal $part:ty;)* })*) => {
+        $(
+            $(#[$doc])*
+            #[cfg(feature = "hydrate")]
+            pub fn $group(kind: &str, model: Json<'_>) -> Option<Box<dyn Part>> {
+                Some(match kind {
+                    $($kind => Box::new(<$part>::from_json(model)?),)*
+                    _ => return None,
+                })
+            }
+        )*
+
+        $($(#[cfg(feature = "ssr")]
+        impl Kind for $part {
+            const KIND: &'static str = $kind;
+        })*)*
+    };
+}
+
 kinds! {
-    "state": status::LiveState;
-    "offline": status::OfflineNote;
-    "theme": status::ThemeSwitch;
-    "account": accounts::AccountHead;
-    "totals": accounts::AccountTotals;
-    "accounts": accounts::AccountRows;
-    "statement": statement::StatementRows;
-    "latest": statement::LatestRows;
-    "transfers": transfers::TransferRows;
-    "transfer": transfers::TransferPage;
-    "events": events::EventRows;
-    "time-machine": time_machine::TimeMachine;
+    /// Of every page.
+    frame {
+        "state" status::LiveState;
+        "offline" status::OfflineNote;
+        "theme" status::ThemeSwitch;
+    }
+    /// Of the pages of the ledger.
+    ledger {
+        "account" accounts::AccountHead;
+        "totals" accounts::AccountTotals;
+        "accounts" accounts::AccountRows;
+        "statement" statement::StatementRows;
+        "latest" statement::LatestRows;
+        "transfers" transfers::TransferRows;
+        "transfer" transfers::TransferPage;
+        "events" events::EventRows;
+    }
+    /// Of the page of one stream.
+    timeline {
+        "time-machine" time_machine::TimeMachine;
+    }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use serde::Serialize;
 
 use super::{
-    Kind, LivePart, Names, Part, accounts, element_id,
+    Kind, LivePart, Names, Part, accounts,
     events::{self, Filter},
     html::Html,
     ledger::{icon, mark_path},
@@ -20,10 +20,11 @@ use crate::{
 /// The part as it goes into a page; `shown`: what it looks like until there is news.
 fn alive<P: Part + Kind + Serialize>(part: &P, position: Position, shown: AnyView) -> AnyView {
     let model = serde_json::to_string(part).unwrap_or_default();
-    let (id, kind) = (element_id(P::KIND), P::KIND.to_owned());
     view! {
-        <LivePart kind=kind model=model position=position>
-            <div class="part" id=id>{shown}</div>
+        <LivePart>
+            <div data-part=P::KIND data-model=model data-position=position.0>
+                {shown}
+            </div>
         </LivePart>
     }
     .into_any()
@@ -34,10 +35,9 @@ fn drawn<P: Part + Kind + Serialize>(part: &P, position: Position) -> AnyView {
     let mut html = Html::default();
     part.draw(&mut html);
     let model = serde_json::to_string(part).unwrap_or_default();
-    let (id, kind, html) = (element_id(P::KIND), P::KIND.to_owned(), html.into_string());
     view! {
-        <LivePart kind=kind model=model position=position>
-            <div class="part" id=id inner_html=html></div>
+        <LivePart>
+            <div data-part=P::KIND data-model=model data-position=position.0 inner_html=html.into_string()></div>
         </LivePart>
     }
     .into_any()

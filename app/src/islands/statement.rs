@@ -1,6 +1,6 @@
 //! What moved: an account's statement, and the latest entries over several accounts.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Names, Part,
@@ -13,12 +13,12 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{AccountView, EntryKind, LiveQuery, StatementRow, TransferState, TransferView, Version},
+    wire::{AccountView, EntryKind, Json, LiveQuery, StatementRow, TransferState, TransferView, Version, from_json},
     words::{self, Mark},
 };
 
 /// An account's statement.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct StatementRows {
     account: AccountId,
     name: String,
@@ -32,6 +32,8 @@ pub struct StatementRows {
     carried: bool,
     locale: Locale,
 }
+
+from_json! { StatementRows { account, name, currency, entries, pending, names, by_date, carried, locale } }
 
 impl StatementRows {
     /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
@@ -68,14 +70,14 @@ impl Part for StatementRows {
         vec![LiveQuery::Statement(self.account), LiveQuery::Transfers]
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
         if query == "transfers" {
             let account = self.account;
-            let changed = self.pending.receive(json, reset, &|transfer| is_pending(transfer, account));
+            let changed = self.pending.receive(rows, reset, &|transfer| is_pending(transfer, account));
             self.pending.rows.retain(|transfer| is_pending(transfer, account));
             return changed;
         }
-        query == LiveQuery::Statement(self.account).to_string() && self.entries.receive(json, reset, &|_| true)
+        query == LiveQuery::Statement(self.account).to_string() && self.entries.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {
@@ -138,7 +140,7 @@ impl StatementRows {
                 mark(html, Mark::Move);
                 let text = format!("Transfer {side} {}", name_of(&self.names, other));
                 link(html, "", &links::transfer(transfer.id), &text);
-                note(html, &words::transfer_state(transfer.state, None).to_lowercase());
+                note(html, &words::transfer_state(transfer.state, None).to_ascii_lowercase());
             });
             cell(html, "money", "side", &self.locale.format_signed(sign * transfer.amount, transfer.currency));
             cell_of(html, "money balance", "", |html| html.put("span", &[("class", "sr")], "not entered yet"));
@@ -213,12 +215,14 @@ fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &N
 }
 
 /// The latest entries over several accounts, as many as there were.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct LatestRows {
     entries: List<StatementRow>,
     accounts: Vec<(AccountId, String, Currency)>,
     locale: Locale,
 }
+
+from_json! { LatestRows { entries, accounts, locale } }
 
 /// Fewer are no list; more make the page long.
 const LATEST: usize = 8;
@@ -237,9 +241,9 @@ impl Part for LatestRows {
         self.accounts.iter().take(MOST_ACCOUNTS).map(|(id, ..)| LiveQuery::Statement(*id)).collect()
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, _reset: bool) -> bool {
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, _reset: bool) -> bool {
         // One query fills only a part of this list: rows are brought in, none are taken out.
-        query.starts_with("statement:") && self.entries.receive(json, false, &|_| true)
+        query.starts_with("statement:") && self.entries.receive(rows, false, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {

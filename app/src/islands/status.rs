@@ -1,21 +1,26 @@
 //! In the head of every page: how this browser stands with the server, and the choice of light or dark.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Part, html::Html, ledger::icon};
-use crate::{live::State, wire::LiveQuery};
+use crate::{
+    live::State,
+    wire::{LiveQuery, from_json},
+};
 
 /// "live", "reconnecting", "offline since 14:02".
 ///
 /// It also does what a page does for its person from outside its parts: makes every form better ([`super`]), renews the
 /// session while the page is in use, makes `<button data-copy="…">` copy, and lets Escape close.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct LiveState {
     /// When the session's token runs out, microseconds since 1970.
     expires_at: i64,
     #[serde(skip)]
     state: Shown,
 }
+
+from_json! { LiveState { expires_at; state } }
 
 /// The state as it is shown.
 struct Shown(State);
@@ -69,11 +74,13 @@ impl Part for LiveState {
 }
 
 /// Above what a page shows, while offline: since when it is not known what has changed.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize)]
 pub struct OfflineNote {
     #[serde(skip)]
     since: Option<String>,
 }
+
+from_json! { OfflineNote { ; since } }
 
 impl Part for OfflineNote {
     fn follows(&self) -> Vec<LiveQuery> {
@@ -102,11 +109,13 @@ impl Part for OfflineNote {
 /// System, light or dark; the server knows it by the cookie `daybook_theme`.
 ///
 /// Without JavaScript the buttons post to `/api/fn/set_theme`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct ThemeSwitch {
     /// `auto`, `light` or `dark`.
     pub theme: String,
 }
+
+from_json! { ThemeSwitch { theme } }
 
 impl Part for ThemeSwitch {
     fn follows(&self) -> Vec<LiveQuery> {

@@ -1,6 +1,6 @@
 //! Transfers and where they stand.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Names, Part,
@@ -17,7 +17,7 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{LiveQuery, TransferState, TransferView},
+    wire::{Json, LiveQuery, TransferState, TransferView, from_json},
     words,
 };
 
@@ -80,12 +80,14 @@ fn draw_state(html: &mut Html, transfer: &TransferView) {
 }
 
 /// The list of transfers, newest first.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct TransferRows {
     transfers: List<TransferView>,
     names: Names,
     locale: Locale,
 }
+
+from_json! { TransferRows { transfers, names, locale } }
 
 impl TransferRows {
     /// `live`: the newest page. `names`: the viewer's own accounts; money from one of them is shown as leaving.
@@ -100,8 +102,8 @@ impl Part for TransferRows {
         vec![LiveQuery::Transfers]
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
-        query == "transfers" && self.transfers.receive(json, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        query == "transfers" && self.transfers.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {
@@ -143,12 +145,14 @@ impl Part for TransferRows {
 }
 
 /// A transfer's page below its crumbs: state, amount, parties, its way, technical details.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct TransferPage {
     transfer: List<TransferView>,
     names: Names,
     locale: Locale,
 }
+
+from_json! { TransferPage { transfer, names, locale } }
 
 impl TransferPage {
     /// `names`: the viewer's own accounts.
@@ -212,8 +216,8 @@ impl Part for TransferPage {
         self.transfer.rows.iter().map(|transfer| LiveQuery::Transfer(transfer.id)).collect()
     }
 
-    fn on_rows(&mut self, query: &str, json: &str, reset: bool) -> bool {
-        self.follows().iter().any(|own| own.to_string() == query) && self.transfer.receive(json, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        self.follows().iter().any(|own| own.to_string() == query) && self.transfer.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {

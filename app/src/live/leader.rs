@@ -4,7 +4,7 @@
 //! update that comes twice changes nothing. It reconnects by itself, later and later, and at once when the network is
 //! back. Where locks or channels are missing, each tab leads itself.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, time::Duration};
 
 use leptos::{
     prelude::*,
@@ -27,8 +27,7 @@ const SHORT_BREAK_MS: f64 = 10_000.0;
 #[derive(Default)]
 struct Leader {
     leading: bool,
-    /// By tab: where it stands, and its queries.
-    wants: BTreeMap<String, (u64, Vec<String>)>,
+    wants: Vec<Want>,
     source: Option<EventSource>,
     /// Between asking the tabs and opening.
     asking: bool,
@@ -41,6 +40,21 @@ struct Leader {
     /// Said last, for tabs that come later.
     state: String,
     listener: Option<Closure<dyn Fn(MessageEvent)>>,
+}
+
+/// What a tab wants: where it stands, and its queries.
+struct Want {
+    tab: String,
+    position: u64,
+    queries: Vec<String>,
+}
+
+impl Leader {
+    /// In place of what the same tab wanted before.
+    fn note(&mut self, want: Want) {
+        self.wants.retain(|known| known.tab != want.tab);
+        self.wants.push(want);
+    }
 }
 
 thread_local! {
@@ -87,11 +101,10 @@ pub(super) fn hear(text: &str) {
             let position = lines.next().and_then(|position| position.parse().ok()).unwrap_or(0);
             let queries: Vec<String> = lines.map(str::to_owned).collect();
             let new = with(|leader| {
-                let open: Vec<&String> = leader.wants.values().flat_map(|(_, queries)| queries).collect();
-                let known = queries.iter().all(|query| open.contains(&query));
+                let known = queries.iter().all(|query| leader.wants.iter().any(|want| want.queries.contains(query)));
                 // Asked for by `who`, or already told all that came since: nothing to do.
                 let up_to_date = super::tab::position().0 <= position;
-                leader.wants.insert(tab.to_owned(), (position, queries));
+                leader.note(Want { tab: tab.to_owned(), position, queries });
                 !(leader.asking || known && up_to_date)
             });
             if new {
@@ -102,7 +115,10 @@ pub(super) fn hear(text: &str) {
             }
         }
         (Some("bye"), Some(tab)) => {
-            let room = with(|leader| leader.wants.remove(tab).is_some() && !leader.left.is_empty());
+            let room = with(|leader| {
+                leader.wants.retain(|want| want.tab != tab);
+                !leader.left.is_empty()
+            });
             if room {
                 ask();
             }
@@ -137,18 +153,20 @@ fn open() {
         let mut lines = own.split('\n').skip(1).map(str::to_owned);
         let tab = lines.next().unwrap_or_default();
         let position = lines.next().and_then(|position| position.parse().ok()).unwrap_or(0);
-        leader.wants.insert(tab, (position, lines.collect()));
+        leader.note(Want { tab, position, queries: lines.collect() });
 
-        let from = leader.wants.values().map(|(position, _)| *position).min().unwrap_or(0);
-        let mut queries: Vec<&String> = leader.wants.values().flat_map(|(_, queries)| queries).collect();
-        // A page with nothing alive on it still hears how it stands, and of its session's end.
-        let any = "accounts".to_owned();
-        if queries.is_empty() {
-            queries.push(&any);
+        let from = leader.wants.iter().map(|want| want.position).min().unwrap_or(0);
+        let mut queries: Vec<&str> = Vec::new();
+        for query in leader.wants.iter().flat_map(|want| &want.queries) {
+            if !queries.contains(&query.as_str()) {
+                queries.push(query);
+            }
         }
-        queries.sort_unstable();
-        queries.dedup();
-        let left = queries.split_off(queries.len().min(MOST_QUERIES)).into_iter().cloned().collect();
+        // A page with nothing alive on it still hears how it stands, and of its session's end.
+        if queries.is_empty() {
+            queries.push("accounts");
+        }
+        let left = queries.split_off(queries.len().min(MOST_QUERIES)).into_iter().map(str::to_owned).collect();
         // Queries are made of letters, digits, `:` and `-`: nothing to escape.
         let url = queries.iter().fold(format!("/live?from={from}"), |url, query| format!("{url}&q={query}"));
         leader.left = left;

@@ -8,9 +8,11 @@ pub(crate) mod leader;
 #[cfg(feature = "hydrate")]
 pub(crate) mod tab;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use crate::wire::{AccountView, EventView, Position, StatementRow, TransferView, TrialBalanceLine};
+use crate::wire::{
+    AccountView, EventView, FromJson, Json, Position, StatementRow, TransferView, TrialBalanceLine, named,
+};
 
 /// How this browser stands with the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum State {
 }
 
 /// A row that can be kept up to date.
-pub trait LiveRow: DeserializeOwned + 'static {
+pub trait LiveRow: FromJson + 'static {
     /// Same key, same row.
     fn key(&self) -> u128;
     /// Of the event that changed it last.
@@ -38,7 +40,7 @@ pub trait LiveRow: DeserializeOwned + 'static {
 }
 
 /// What happens to rows that the page did not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Newcomers {
     /// They join the list, at their rank.
@@ -48,8 +50,12 @@ pub enum Newcomers {
     Ignore,
 }
 
+named! {
+    Newcomers { "show" Show, "count" Count, "ignore" Ignore }
+}
+
 /// Rows that are kept up to date.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct List<T> {
     pub rows: Vec<T>,
     newcomers: Newcomers,
@@ -58,12 +64,18 @@ pub struct List<T> {
     waiting: Vec<u128>,
 }
 
+impl<T: FromJson> FromJson for List<T> {
+    fn from_json(json: Json<'_>) -> Option<Self> {
+        Some(Self::new(json.field("rows")?, json.field("newcomers")?))
+    }
+}
+
 /// A longer list would slow the page down; what falls off the end is on the next page.
 const LONGEST: usize = 500;
 /// After a reset a list is as long as it was, or this long.
 const PAGE: usize = 50;
 
-impl<T: LiveRow> List<T> {
+impl<T> List<T> {
     pub fn new(rows: Vec<T>, newcomers: Newcomers) -> Self {
         Self { rows, newcomers, waiting: Vec::new() }
     }
@@ -72,13 +84,15 @@ impl<T: LiveRow> List<T> {
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
+}
 
+impl<T: LiveRow> List<T> {
     /// Takes a JSON array of rows, oldest change first. Newcomers for which `wanted` does not hold are left out.
     ///
     /// With `reset`, the rows are the newest part of all there is: they replace the list, cut to the length it had.
     /// False: they do not read; a reload brings a page that goes with this server.
-    pub fn receive(&mut self, json: &str, reset: bool, wanted: &dyn Fn(&T) -> bool) -> bool {
-        let Ok(arrived) = serde_json::from_str::<Vec<T>>(json) else { return false };
+    pub fn receive(&mut self, rows: Json<'_>, reset: bool, wanted: &dyn Fn(&T) -> bool) -> bool {
+        let Some(arrived) = Vec::<T>::from_json(rows) else { return false };
         let length = self.rows.len().max(PAGE);
         if reset && self.newcomers == Newcomers::Show {
             // What is shown may already be newer than the reset, which was read a moment ago.
@@ -145,8 +159,18 @@ mod tests {
     }
 
     fn list(rows: &[String], newcomers: Newcomers) -> List<TrialBalanceLine> {
-        let rows = serde_json::from_str(&format!("[{}]", rows.join(","))).unwrap();
-        List::new(rows, newcomers)
+        let mut list = List::new(Vec::new(), Newcomers::Show);
+        receive(&mut list, rows, false, &|_| true);
+        List { newcomers, ..list }
+    }
+
+    fn receive(
+        list: &mut List<TrialBalanceLine>,
+        rows: &[String],
+        reset: bool,
+        wanted: &dyn Fn(&TrialBalanceLine) -> bool,
+    ) {
+        assert!(list.receive(Json::parse(&format!("[{}]", rows.join(","))).unwrap(), reset, wanted));
     }
 
     fn shown(list: &List<TrialBalanceLine>) -> Vec<(&str, u64)> {
@@ -156,24 +180,24 @@ mod tests {
     #[test]
     fn nothing_older_replaces_something_newer() {
         let mut list = list(&[row("CZK", 5, 50)], Newcomers::Show);
-        list.receive(&format!("[{}]", row("CZK", 4, 40)), false, &|_| true);
+        receive(&mut list, &[row("CZK", 4, 40)], false, &|_| true);
         assert_eq!(shown(&list), [("CZK", 5)]);
-        list.receive(&format!("[{}]", row("CZK", 6, 60)), false, &|_| false);
+        receive(&mut list, &[row("CZK", 6, 60)], false, &|_| false);
         assert_eq!(shown(&list), [("CZK", 6)]);
     }
 
     #[test]
     fn a_reset_leaves_what_a_reload_would_show() {
         let mut list = list(&[row("CZK", 9, 90), row("EUR", 2, 20)], Newcomers::Show);
-        list.receive(&format!("[{},{}]", row("CZK", 8, 80), row("JPY", 7, 70)), true, &|_| true);
+        receive(&mut list, &[row("CZK", 8, 80), row("JPY", 7, 70)], true, &|_| true);
         assert_eq!(shown(&list), [("CZK", 9), ("JPY", 7)]);
     }
 
     #[test]
     fn newcomers_are_counted_once_where_paging_must_not_shift() {
         let mut list = list(&[row("CZK", 1, 10)], Newcomers::Count);
-        let arrived = format!("[{},{},{}]", row("EUR", 2, 20), row("JPY", 3, -1), row("EUR", 4, 30));
-        list.receive(&arrived, false, &|row| row.balances > 0);
+        let arrived = [row("EUR", 2, 20), row("JPY", 3, -1), row("EUR", 4, 30)];
+        receive(&mut list, &arrived, false, &|row| row.balances > 0);
         assert_eq!((list.waiting(), list.rows.len()), (1, 1));
     }
 }

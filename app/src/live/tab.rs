@@ -25,17 +25,12 @@ use web_sys::{BroadcastChannel, MessageEvent};
 use super::{State, leader};
 use crate::{
     links,
-    wire::{Position, Rows},
+    wire::{ArrivedRows, Position},
 };
 
 /// What a part of the page is told.
 pub(crate) enum News<'a> {
-    /// A JSON array of rows, and whether they replace what is shown.
-    Rows {
-        query: &'a str,
-        json: &'a str,
-        reset: bool,
-    },
+    Rows(&'a ArrivedRows<'a>),
     State(&'a State),
     /// [`position`] has grown.
     Seen,
@@ -188,8 +183,8 @@ fn hear(text: &str) {
 }
 
 fn show(json: &str) {
-    if let Ok(message) = serde_json::from_str::<Rows>(json) {
-        told(&News::Rows { query: &message.query, json: message.rows.get(), reset: message.reset });
+    if let Some(rows) = ArrivedRows::read(json) {
+        told(&News::Rows(&rows));
     }
 }
 
@@ -210,7 +205,7 @@ fn seen(position: &str) {
 pub(crate) fn remember(position: Position) {
     let Some(document) = document().dyn_ref::<web_sys::HtmlDocument>().cloned() else { return };
     let known = document.cookie().unwrap_or_default();
-    let known = known.split("; ").find_map(|cookie| cookie.strip_prefix("daybook_seen=")?.parse::<u64>().ok());
+    let known = known.split([';', ' ']).find_map(|cookie| cookie.strip_prefix("daybook_seen=")?.parse::<u64>().ok());
     if known < Some(position.0) {
         let secure = if window().location().protocol().as_deref() == Ok("https:") { "; Secure" } else { "" };
         document.set_cookie(&format!("daybook_seen={position}; Path=/; SameSite=Lax{secure}")).ok();

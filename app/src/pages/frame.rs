@@ -27,6 +27,8 @@ pub(super) struct Sheet {
     pub nav: Nav,
     /// For forms and prose.
     pub narrow: bool,
+    /// Has the time machine, which is in a module of its own.
+    pub replays: bool,
     /// What the views behind it have seen.
     pub shown: Option<Shown>,
     /// Not here: there.
@@ -37,7 +39,7 @@ pub(super) struct Sheet {
 impl Sheet {
     /// A page of this body; whatever else there is to say of it is filled in by the caller.
     pub fn of(body: AnyView) -> Self {
-        Self { title: String::new(), nav: Nav::Apart, narrow: false, shown: None, go: None, body }
+        Self { title: String::new(), nav: Nav::Apart, narrow: false, replays: false, shown: None, go: None, body }
     }
 
     /// No page, but the way to another.
@@ -63,7 +65,8 @@ impl<T> From<&Seen<T>> for Shown {
 /// The whole document.
 pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyView {
     let theme = request.theme.map(theme_name);
-    let Sheet { title, nav, narrow, shown, go: _, body } = sheet;
+    let Sheet { title, nav, narrow, replays, shown, go: _, body } = sheet;
+    let module = if replays { &assets.timeline } else { &assets.ledger };
     let main = match (&request.viewer, narrow) {
         (None, _) => "front",
         (Some(_), true) => "page narrow",
@@ -83,8 +86,8 @@ pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyV
                 <script
                     type="module"
                     src=assets.loader.clone()
-                    data-js=assets.js.clone()
-                    data-wasm=assets.wasm.clone()
+                    data-js=module.js.clone()
+                    data-wasm=module.wasm.clone()
                     nonce=request.nonce.clone()
                 ></script>
             </head>

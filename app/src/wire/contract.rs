@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::domain::{EventId, account::AccountEvent, session::SessionEvent, transfer::TransferEvent};
 
-use super::Position;
+use super::{Json, Position, read};
 
 /// Everything that can be in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,4 +102,14 @@ pub fn decode_with(
     };
     let value = (first.upcast)(serde_json::from_slice(payload).map_err(unreadable)?);
     decode_with(upcasters, event_type, schema + 1, value.to_string().as_bytes())
+}
+
+/// [`decode`] for pages, on both sides: the same event, in much less of the browser's code. `None`: it does not read.
+pub fn read_event(event_type: &str, schema: u32, payload: &str) -> Option<Event> {
+    // Known when it is compiled: all that `decode` needs is in the browser's module only once there is an upcaster.
+    if const { !UPCASTERS.is_empty() } {
+        return decode(event_type, schema, payload.as_bytes()).ok();
+    }
+    let payload = Json::parse(payload)?;
+    if schema == CURRENT_SCHEMA { read::event(event_type, payload) } else { None }
 }

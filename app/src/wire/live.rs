@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{AccountId, IdError, TransferId};
 
-use super::{Position, StreamId};
+use super::{Json, Position, StreamId};
 
 /// What a page can ask to be kept up to date about. Written `statement:<account id>`; in a URL `?q=…&q=…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,4 +79,20 @@ pub struct Rows {
     pub reset: bool,
     /// A JSON array of the query's views.
     pub rows: Box<RawValue>,
+}
+
+/// [`Rows`] as the browser reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArrivedRows<'a> {
+    pub query: String,
+    pub reset: bool,
+    pub rows: Json<'a>,
+}
+
+impl<'a> ArrivedRows<'a> {
+    pub fn read(text: &'a str) -> Option<Self> {
+        let json = Json::parse(text)?;
+        let reset: Option<bool> = json.field("reset")?;
+        Some(Self { query: json.field("query")?, reset: reset.unwrap_or(false), rows: json.get("rows")? })
+    }
 }

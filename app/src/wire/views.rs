@@ -9,14 +9,16 @@ use crate::domain::{
     account::{DeclineReason, Status},
 };
 
-use super::{Actor, Hash, Position, StreamId, Version};
+use super::{Actor, FromJson, Hash, Json, Position, StreamId, Version, from_json, named};
 
 macro_rules! views {
-    ($($(#[$doc:meta])* $kind:ident $name:ident { $($body:tt)* })*) => {$(
+    ($($(#[$doc:meta])* struct $name:ident { $($(#[$about:meta])* pub $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
-        pub $kind $name { $($body)* }
+        pub struct $name { $($(#[$about])* pub $field: $type,)* }
+
+        from_json! { $name { $($field),* } }
     )*};
 }
 
@@ -219,6 +221,24 @@ pub enum TransferState {
     Declined,
 }
 
+named! {
+    EntryKind {
+        "deposit" Deposit,
+        "withdrawal" Withdrawal,
+        "transfer_in" TransferIn,
+        "transfer_out" TransferOut,
+        "reversal" Reversal,
+    }
+    TransferState {
+        "requested" Requested,
+        "held" Held,
+        "promised" Promised,
+        "in_transit" InTransit,
+        "completed" Completed,
+        "declined" Declined,
+    }
+}
+
 /// An answer, and what the view behind it had seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
@@ -239,4 +259,10 @@ pub struct Page<T> {
     pub items: Vec<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+impl<T: FromJson> FromJson for Page<T> {
+    fn from_json(json: Json<'_>) -> Option<Self> {
+        Some(Self { items: json.field("items")?, next: json.field("next")? })
+    }
 }

@@ -7,7 +7,7 @@ use app::{
         session::{EndReason, SessionEvent as S},
         transfer::TransferEvent as T,
     },
-    wire::{DecodeError, Event, Position, ProjectionEvent, Upcaster, decode, decode_with, encode},
+    wire::{DecodeError, Event, Position, ProjectionEvent, Upcaster, decode, decode_with, encode, read_event},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -176,6 +176,10 @@ fn names_and_payloads_are_what_they_always_were() {
         let (event_type, schema, bytes) = encode(&event);
         assert_eq!((event_type.as_str(), schema, str::from_utf8(&bytes).unwrap()), (name, 1, payload.as_str()));
         assert_eq!(decode(name, 1, payload.as_bytes()).unwrap(), event);
+        assert_eq!(read_event(name, 1, &payload), Some(event), "pages read the same");
+        let with_more =
+            format!(r#"{{"not_ours":[1,{{"a":null}}]{}{}"#, if payload == "{}" { "" } else { "," }, &payload[1..]);
+        assert_eq!(read_event(name, 1, &with_more), decode(name, 1, with_more.as_bytes()).ok());
     }
 }
 
@@ -201,6 +205,7 @@ fn w6_an_unknown_event_is_an_error_that_says_which() {
             }
             other => panic!("{event_type}: {other:?}"),
         }
+        assert_eq!(read_event(event_type, schema, "{}"), None);
     }
 }
 
@@ -222,6 +227,7 @@ fn w6_an_unreadable_payload_is_an_error() {
             "{event_type} {}: {result:?}",
             payload.escape_ascii()
         );
+        assert_eq!(str::from_utf8(payload).ok().and_then(|payload| read_event(event_type, 1, payload)), None);
     }
 }
 
@@ -267,7 +273,8 @@ proptest! {
         ];
         for event in events {
             let (event_type, schema, payload) = encode(&event);
-            prop_assert_eq!(decode(&event_type, schema, &payload).unwrap(), event);
+            prop_assert_eq!(&decode(&event_type, schema, &payload).unwrap(), &event);
+            prop_assert_eq!(read_event(&event_type, schema, str::from_utf8(&payload).unwrap()), Some(event));
         }
     }
 }

@@ -8,6 +8,7 @@ mod date;
 mod given;
 mod money;
 mod properties;
+mod reader;
 mod transfer;
 mod transfer_steps;
 mod world;

@@ -4,7 +4,7 @@ use app::{
     api::AppError,
     domain::AccountId,
     pages::{patience, statement_csv},
-    ports::{Assets, Request as Known},
+    ports::{Assets, Module, Request as Known},
     shell,
 };
 use axum::{
@@ -61,8 +61,8 @@ fn context(state: &AppState, known: Known) -> impl Fn() + Clone + Send + 'static
         provide_context(Assets {
             css: assets::url("main.css"),
             loader: assets::url("islands.js"),
-            js: assets::url("daybook.js"),
-            wasm: assets::url("daybook_bg.wasm"),
+            ledger: Module { js: assets::url("daybook.js"), wasm: assets::url("daybook_bg.wasm") },
+            timeline: Module { js: assets::url("timeline.js"), wasm: assets::url("timeline_bg.wasm") },
             favicon: assets::url("favicon.svg"),
         });
     }

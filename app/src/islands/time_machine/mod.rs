@@ -2,7 +2,7 @@
 
 mod replay;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use self::replay::{Chain, State, Stored, changes, evolve, replay, verify};
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     domain::{Currency, UserId},
     links,
     locale::Locale,
-    wire::{Actor, LiveQuery, StreamId},
+    wire::{Actor, FromJson as _, Json, LiveQuery, StreamId, from_json},
     words::{self, Mark, Said},
 };
 
@@ -27,7 +27,7 @@ const AROUND: usize = 50;
 const MOST_TICKS: usize = 400;
 
 /// The timeline of one stream: a slider over its versions, the event there, what it changed, the state.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct TimeMachine {
     stream: StreamId,
     /// How many events have happened at the moment shown; `None`: all of them, and each new one.
@@ -41,6 +41,8 @@ pub struct TimeMachine {
     #[serde(skip)]
     chain: Chain,
 }
+
+from_json! { TimeMachine { stream, at, me, locale; events, chain } }
 
 impl TimeMachine {
     /// `at`: the version to stand at, the newest if absent.
@@ -57,12 +59,8 @@ impl TimeMachine {
 
     /// Takes events as the API gives them, each version once, in order. Gives whether there are more.
     fn take(&mut self, json: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Part {
-            items: Vec<Stored>,
-        }
-        if let Ok(part) = serde_json::from_str::<Part>(json) {
-            for event in part.items {
+        if let Some(items) = Json::parse(json).and_then(|part| Vec::<Stored>::from_json(part.get("items")?)) {
+            for event in items {
                 // Two fetches may overlap.
                 if event.version.0 == self.events.len() as u64 + 1 {
                     self.events.push(event);
@@ -92,7 +90,7 @@ impl Part for TimeMachine {
         let stream = self.stream;
         crate::live::tab::listen(std::rc::Rc::new(move |news| {
             // What is new is read like the rest: as it was stored.
-            if matches!(news, crate::live::tab::News::Rows { query: told, .. } if *told == query) {
+            if matches!(news, crate::live::tab::News::Rows(rows) if rows.query == query) {
                 browser::fetch(stream, stage.clone());
             }
         }));
@@ -201,7 +199,7 @@ impl TimeMachine {
             }
         });
         html.el("dl", &[("class", "facts")], |html| {
-            let by = last.metadata().map(|metadata| metadata.actor);
+            let by = last.actor();
             let by = if by == Some(Actor::User(self.me.0)) { self.me.1.clone() } else { actor(by) };
             fact(html, "By", |html| html.text(&by));
             fact(html, "Recorded", |html| html.text(&self.locale.format_moment(last.recorded_at)));
@@ -228,7 +226,7 @@ impl TimeMachine {
         });
         html.el("details", &[("class", "switch")], |html| {
             html.put("summary", &[], "As stored");
-            let metadata = last.metadata.as_ref().map_or("", |metadata| metadata.get());
+            let metadata = last.metadata.as_deref().unwrap_or_default();
             html.put("pre", &[("class", "json"), ("tabindex", "0")], &format!("{}\n{metadata}", last.payload));
         });
     }

@@ -1,8 +1,5 @@
 //! A stream replayed: the same `evolve` as the server's, over the stored events.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::{
     domain::{
         AccountId, CommandId, Currency, EventId,
@@ -10,39 +7,58 @@ use crate::{
         transfer::{self, Transfer, TransferStatus},
     },
     locale::Locale,
-    wire::{Envelope, Event, GENESIS, Hash, Metadata, Position, StreamId, Version, decode, event_hash},
+    wire::{
+        Actor, Envelope, Event, FromJson, GENESIS, Hash, Json, Position, StreamId, Version, event_hash, read_event,
+    },
     words,
 };
 
 /// A stored event as `/api/v1/streams/…` gives it: `payload` and `metadata` are the stored text.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub position: Position,
     pub event_id: EventId,
     pub stream: StreamId,
     pub version: Version,
-    #[serde(rename = "type")]
     pub event_type: String,
     pub schema: u32,
     pub recorded_at: i64,
-    pub payload: Box<RawValue>,
+    pub payload: String,
     /// Absent where the viewer may not see who did it.
-    #[serde(default)]
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<String>,
     pub hash: Hash,
     pub correlation_id: CommandId,
-    #[serde(default)]
     pub causation_id: Option<EventId>,
+}
+
+impl FromJson for Stored {
+    fn from_json(json: Json<'_>) -> Option<Self> {
+        Some(Self {
+            position: json.field("position")?,
+            event_id: json.field("event_id")?,
+            stream: json.field("stream")?,
+            version: json.field("version")?,
+            event_type: json.field("type")?,
+            schema: json.field("schema")?,
+            recorded_at: json.field("recorded_at")?,
+            payload: json.get("payload")?.raw().to_owned(),
+            metadata: json.get("metadata").map(|metadata| metadata.raw().to_owned()),
+            hash: json.field("hash")?,
+            correlation_id: json.field("correlation_id")?,
+            causation_id: json.field("causation_id")?,
+        })
+    }
 }
 
 impl Stored {
     /// `None`: written by a newer Daybook.
     pub(super) fn event(&self) -> Option<Event> {
-        decode(&self.event_type, self.schema, self.payload.get().as_bytes()).ok()
+        read_event(&self.event_type, self.schema, &self.payload)
     }
 
-    pub(super) fn metadata(&self) -> Option<Metadata> {
-        serde_json::from_str(self.metadata.as_ref()?.get()).ok()
+    /// Who did it, where the viewer may see that.
+    pub(super) fn actor(&self) -> Option<Actor> {
+        Json::parse(self.metadata.as_ref()?)?.field("actor")
     }
 }
 
@@ -69,8 +85,8 @@ pub(super) fn verify(events: &[Stored]) -> Chain {
             version: event.version,
             event_type: event.event_type.clone(),
             schema: event.schema,
-            payload: event.payload.get().as_bytes().to_vec(),
-            metadata: metadata.get().as_bytes().to_vec(),
+            payload: event.payload.clone().into_bytes(),
+            metadata: metadata.clone().into_bytes(),
             recorded_at: event.recorded_at,
             hash: event.hash,
         };
@@ -182,13 +198,13 @@ mod tests {
         let mut stored = Vec::new();
         for (index, (event_type, payload)) in payloads.iter().enumerate() {
             let version = Version(index as u64 + 1);
-            let mut event: Stored = serde_json::from_value(serde_json::json!({
+            let json = serde_json::json!({
                 "position": version.0 + 10, "event_id": uuid::Uuid::nil(), "version": version, "type": event_type,
                 "stream": format!("account-{}", uuid::Uuid::nil()), "schema": 1, "recorded_at": 5,
                 "payload": {}, "metadata": {"x": 1}, "hash": "00".repeat(32), "correlation_id": uuid::Uuid::nil(),
-            }))
-            .unwrap();
-            event.payload = RawValue::from_string((*payload).to_owned()).unwrap();
+            });
+            let mut event = Stored::from_json(Json::parse(&json.to_string()).unwrap()).unwrap();
+            (*payload).clone_into(&mut event.payload);
             let envelope = Envelope {
                 position: event.position,
                 event_id: event.event_id,
@@ -197,7 +213,7 @@ mod tests {
                 event_type: event.event_type.clone(),
                 schema: 1,
                 payload: payload.as_bytes().to_vec(),
-                metadata: event.metadata.as_ref().unwrap().get().as_bytes().to_vec(),
+                metadata: event.metadata.clone().unwrap().into_bytes(),
                 recorded_at: 5,
                 hash: GENESIS,
             };
@@ -235,8 +251,7 @@ mod tests {
         let mut events = life();
         assert_eq!(verify(&events), Chain::Unbroken);
         // The same JSON, written otherwise, is not what was stored.
-        events[1].payload =
-            RawValue::from_string(r#"{"effective_on":"2026-11-22","amount":930000}"#.to_owned()).unwrap();
+        r#"{"effective_on":"2026-11-22","amount":930000}"#.clone_into(&mut events[1].payload);
         assert_eq!(verify(&events), Chain::Broken(Version(2)));
         events[0].metadata = None;
         assert_eq!(verify(&events), Chain::Hidden);
@@ -245,6 +260,6 @@ mod tests {
     #[test]
     fn what_the_server_encodes_is_read_here() {
         let event = life()[1].event().unwrap();
-        assert_eq!(encode(&event).2, life()[1].payload.get().as_bytes());
+        assert_eq!(encode(&event).2, life()[1].payload.as_bytes());
     }
 }

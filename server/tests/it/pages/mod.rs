@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 use app::{
     cookies::CookiePolicy,
     locale::Locale,
-    ports::{Assets, Freshness, Ports, Request as Known, Role, Theme},
+    ports::{Assets, Freshness, Module, Ports, Request as Known, Role, Theme},
     shell,
     wire::Position,
 };
@@ -70,8 +70,8 @@ impl Visitor {
             provide_context(Assets {
                 css: "/assets/main.css".to_owned(),
                 loader: "/assets/islands.js".to_owned(),
-                js: "/assets/daybook.js".to_owned(),
-                wasm: "/assets/daybook.wasm".to_owned(),
+                ledger: module("daybook"),
+                timeline: module("timeline"),
                 favicon: "/assets/favicon.svg".to_owned(),
             });
         };
@@ -85,6 +85,10 @@ impl Visitor {
         let bytes = body.collect().await.expect("a body").to_bytes();
         Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).expect("UTF-8") }
     }
+}
+
+fn module(name: &str) -> Module {
+    Module { js: format!("/assets/{name}.js"), wasm: format!("/assets/{name}.wasm") }
 }
 
 impl Answer {
@@ -147,7 +151,9 @@ async fn every_page_is_a_whole_document_that_a_strict_policy_lets_through() {
         page.does_not_say(" style=").does_not_say("<style").does_not_say(" onclick=").does_not_say("javascript:");
         let scripts: Vec<_> = page.text.matches("<script").collect();
         assert_eq!(scripts.len(), 1, "{path}: only the loader");
-        page.says("src=\"/assets/islands.js\"").says("data-wasm=\"/assets/daybook.wasm\"").says("nonce=\"n0nce\"");
+        let module = if path.starts_with("/timeline/") { "timeline" } else { "daybook" };
+        page.says("src=\"/assets/islands.js\"").says("nonce=\"n0nce\"");
+        page.says(&format!("data-js=\"/assets/{module}.js\"")).says(&format!("data-wasm=\"/assets/{module}.wasm\""));
         assert_eq!(page.text.matches("<h1").count(), 1, "{path}: one heading\n{}", page.text);
     }
 }
