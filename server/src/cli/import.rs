@@ -117,7 +117,9 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
                 "through a server whose data folder is not here, --owner is an id (`daybook user list` there)",
             )?),
         };
-        let ledger: Arc<dyn Ledger> = Arc::new(Http::new(server, token)?);
+        let ledger = Http::new(server, token)?;
+        ledger.greet().await.with_context(|| format!("--server {server}"))?;
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
         import::import(ledger, file, check, plan(owner), |rows| bar.inc(rows)).await
     } else {
         let Some(_lock) = data.lock().context("locking the data folder")? else {
@@ -174,6 +176,9 @@ fn summary(outcome: &Outcome, balances: bool) -> String {
     line("events", outcome.events.to_string());
     line("already there", outcome.repeated.to_string());
     line("refused", outcome.refused.count.to_string());
+    if outcome.held_back > 0 {
+        line("held back behind those", outcome.held_back.to_string());
+    }
     if balances {
         line("balances compared", outcome.checked.to_string());
         line("disagreements", outcome.disagreements.count.to_string());
@@ -183,8 +188,8 @@ fn summary(outcome: &Outcome, balances: bool) -> String {
     let rate = outcome.rows as f64 / seconds.max(0.001);
     line("rows a second", format!("{rate:.0} ({seconds:.1} s)"));
     for sample in [&outcome.refused, &outcome.disagreements] {
-        sample.first.iter().for_each(|what| writeln!(text, "{what}").unwrap_or_default());
-        let more = sample.count - sample.first.len() as u64;
+        sample.first().for_each(|what| writeln!(text, "{what}").unwrap_or_default());
+        let more = sample.count - sample.first().count() as u64;
         if more > 0 {
             writeln!(text, "… and {more} more").unwrap_or_default();
         }

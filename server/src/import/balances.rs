@@ -98,7 +98,7 @@ async fn compare_account(
         compared.checked += 1;
         let found = balances.get(&version).copied();
         if found != Some(balance) {
-            compared.disagreements.add(|| {
+            compared.disagreements.add(row.line, || {
                 let found = found.map_or_else(|| "no entry".to_owned(), |found| money(found, currency));
                 format!(
                     "line {} (transaction {}, account {}): the file says {}, the ledger {found}",

@@ -159,6 +159,12 @@ impl Http {
         Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token, renew_after })
     }
 
+    /// Whether a Daybook is there at all.
+    pub async fn greet(&self) -> reqwest::Result<()> {
+        self.client.get(format!("{}/healthz", self.server)).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// A token that is good for a while: a session lives as long as it is in use, up to its twelve hours.
     async fn token(&self) -> Result<String, SendError> {
         let mut token = self.token.lock().await;

@@ -32,27 +32,36 @@ const UNCHECKED: usize = 32 * 1024;
 /// How long one command is tried again while the ledger is too busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A count, and the first few of what was counted.
+/// A count, and the first few of what was counted, by their line in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     pub count: u64,
-    pub first: Vec<String>,
+    first: Vec<(u64, String)>,
 }
 
 impl Sample {
     /// How many are kept.
     const KEPT: usize = 10;
 
-    pub(super) fn add(&mut self, what: impl FnOnce() -> String) {
+    pub fn first(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().map(|(_, what)| what.as_str())
+    }
+
+    pub(super) fn add(&mut self, line: u64, what: impl FnOnce() -> String) {
         self.count += 1;
-        if self.first.len() < Self::KEPT {
-            self.first.push(what());
+        if self.first.len() < Self::KEPT || self.first.last().is_some_and(|(last, _)| line < *last) {
+            self.keep(line, what());
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
-        self.first.extend(other.first);
+        other.first.into_iter().for_each(|(line, what)| self.keep(line, what));
+    }
+
+    fn keep(&mut self, line: u64, what: String) {
+        let at = self.first.partition_point(|(earlier, _)| *earlier <= line);
+        self.first.insert(at, (line, what));
         self.first.truncate(Self::KEPT);
     }
 }
@@ -70,6 +79,8 @@ pub struct Outcome {
     /// Rows that had been imported before.
     pub repeated: u64,
     pub refused: Sample,
+    /// Rows not sent, since one before them in their account was refused: later it would come behind them.
+    pub held_back: u64,
     /// Rows whose balance was compared.
     pub checked: u64,
     pub disagreements: Sample,
@@ -101,6 +112,16 @@ pub enum ImportError {
 struct Lane {
     waiting: VecDeque<Row>,
     busy: bool,
+}
+
+/// What an import knows of an account.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Standing {
+    #[default]
+    Unknown,
+    Open,
+    /// A row of it was refused.
+    Stopped,
 }
 
 /// What became of one row.
@@ -143,8 +164,8 @@ struct Import {
     plan: Plan,
     rows: Rows,
     to_compare: mpsc::Sender<Expected>,
-    /// All that were met, and whether they are known to be open.
-    accounts: HashMap<AccountId, bool>,
+    /// All that were met.
+    accounts: HashMap<AccountId, Standing>,
     lanes: HashMap<AccountId, Lane>,
     outcome: Outcome,
 }
@@ -162,6 +183,11 @@ impl Import {
                     Some(Ok(row)) => {
                         self.outcome.rows += 1;
                         let account = Plan::account_id(&row.account);
+                        if self.accounts.get(&account) == Some(&Standing::Stopped) {
+                            self.outcome.held_back += 1;
+                            done(1);
+                            continue;
+                        }
                         let lane = self.lanes.entry(account).or_default();
                         if !lane.busy && lane.waiting.is_empty() {
                             ready.push_back(account);
@@ -178,7 +204,7 @@ impl Import {
                 let Some(row) = lane.waiting.pop_front() else { continue };
                 lane.busy = true;
                 waiting -= 1;
-                let open = *self.accounts.entry(account).or_default();
+                let open = *self.accounts.entry(account).or_default() == Standing::Open;
                 under_way.push(store(self.ledger.clone(), self.plan, account, row, open));
             }
             let Some(stored) = under_way.next().await else { return Ok(()) };
@@ -187,6 +213,13 @@ impl Import {
             done(1);
             let lane = self.lanes.entry(account).or_default();
             lane.busy = false;
+            if self.accounts.get(&account) == Some(&Standing::Stopped) {
+                let held_back = lane.waiting.len();
+                lane.waiting.clear();
+                waiting -= held_back;
+                self.outcome.held_back += held_back as u64;
+                done(held_back as u64);
+            }
             if lane.waiting.is_empty() {
                 self.lanes.remove(&account);
             } else {
@@ -207,7 +240,7 @@ impl Import {
         match opening {
             None => {}
             Some(Ok(receipt)) => {
-                self.accounts.insert(account, true);
+                self.accounts.insert(account, Standing::Open);
                 if !receipt.repeated {
                     self.outcome.events += receipt.events.len() as u64;
                 }
@@ -215,13 +248,17 @@ impl Import {
             Some(Err(SendError::Stop(what))) => return Err(ImportError::Stopped(what)),
             Some(Err(error)) => {
                 let why = said(error, currency);
-                self.outcome.refused.add(|| refused(&format!("its account was not opened: {why}")));
+                self.accounts.insert(account, Standing::Stopped);
+                self.outcome.refused.add(row.line, || refused(&format!("its account was not opened: {why}")));
             }
         }
         match stored {
             None => {}
             Some(Err(SendError::Stop(what))) => return Err(ImportError::Stopped(what)),
-            Some(Err(error)) => self.outcome.refused.add(|| refused(&said(error, currency))),
+            Some(Err(error)) => {
+                self.accounts.insert(account, Standing::Stopped);
+                self.outcome.refused.add(row.line, || refused(&said(error, currency)));
+            }
             Some(Ok(receipt)) => {
                 if receipt.repeated {
                     self.outcome.repeated += 1;
