@@ -9,6 +9,7 @@
 //! Forms and copy buttons need no island: the page's `LiveState` makes all of them better from outside.
 
 pub mod accounts;
+pub mod chart;
 #[cfg(feature = "hydrate")]
 mod dom;
 pub mod events;
@@ -24,6 +25,7 @@ pub mod statement;
 pub mod status;
 pub mod time_machine;
 pub mod transfers;
+pub mod trial_balance;
 
 use leptos::prelude::*;
 
@@ -127,10 +129,12 @@ kinds! {
     "account": accounts::AccountHead;
     "totals": accounts::AccountTotals;
     "accounts": accounts::AccountRows;
+    "chart": chart::BalanceChart;
     "statement": statement::StatementRows;
     "latest": statement::LatestRows;
     "transfers": transfers::TransferRows;
     "transfer": transfers::TransferPage;
+    "trial-balance": trial_balance::TrialBalanceLines;
     "events": events::EventRows;
     "time-machine": time_machine::TimeMachine;
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Names, Part,
     html::Html,
-    ledger::{arrivals, cell, cell_of, copy, fact, icon, id, link, note, row, short_id, state, table, time},
+    ledger::{arrivals, cell, cell_of, copy, fact, icon, id, link, note, nothing, row, short_id, state, table, time},
     name_of,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{LiveQuery, TransferState, TransferView},
+    wire::{LiveQuery, Page, TransferState, TransferView},
     words,
 };
 
@@ -85,9 +85,9 @@ pub struct TransferRows {
 
 impl TransferRows {
     /// `live`: the newest page. `names`: the viewer's own accounts; money from one of them is shown as leaving.
-    pub fn new(transfers: Vec<TransferView>, names: Names, live: bool, locale: Locale) -> Self {
+    pub fn new(transfers: Page<TransferView>, names: Names, live: bool, locale: Locale) -> Self {
         let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
-        Self { transfers: List::new(transfers, newcomers), names, locale }
+        Self { transfers: List::page(transfers, newcomers), names, locale }
     }
 }
 
@@ -104,6 +104,10 @@ impl Part for TransferRows {
         let columns = [("date", "Asked"), ("", "From → to"), ("", "State"), ("money", "Amount"), ("", "Currency")];
         let own = |id: AccountId| self.names.iter().any(|(known, _)| *known == id);
         arrivals(html, self.transfers.waiting(), "transfer", "transfers");
+        if self.transfers.rows.is_empty() {
+            let words = "Transfers will stand here, each with how far it has come.";
+            return nothing(html, "Nothing here yet", words, None);
+        }
         table(html, "ledger link-rows", "Transfers, newest first", &columns, |html| {
             for transfer in &self.transfers.rows {
                 let (class, amount) = match (own(transfer.from), own(transfer.to)) {

@@ -11,6 +11,7 @@ mod helpers;
 mod history;
 mod identity;
 mod import;
+mod live;
 mod pages;
 mod process_manager;
 mod projections;

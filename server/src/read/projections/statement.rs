@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use app::{
-    domain::{AccountId, EventId, TransferId, transfer::TransferEvent},
-    wire::{Event, StatementRow},
+    domain::{AccountId, EventId, TransferId, UserId, account::AccountEvent, transfer::TransferEvent},
+    wire::{Event, StatementRow, StreamId, decode},
 };
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
@@ -105,13 +105,45 @@ impl Projection for Statement {
             mark_reversed(tx, tables, row).await?;
         }
         transfers.save(tx, tables).await?;
-        changes.add(|| {
+        if changes.are_kept() {
             rows.extend(reversed);
             rows.sort_by_key(|row| row.position);
-            rows.into_iter().map(Changed::Statement)
-        });
+            let owners = load_owners(tx, &rows).await?;
+            changes.add(|| {
+                rows.into_iter().map(|view| Changed::Statement { owner: owners.get(&view.account_id).copied(), view })
+            });
+        }
         Ok(())
     }
+}
+
+/// Whose accounts these entries are in, by what opened them.
+async fn load_owners(
+    tx: &mut SqliteConnection,
+    rows: &[StatementRow],
+) -> Result<HashMap<AccountId, UserId>, ApplyError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let streams: BTreeSet<_> = rows.iter().map(|row| StreamId::from(row.account_id)).collect();
+    let openings = sqlx::query(
+        "SELECT stream, event_type, schema, payload FROM feed
+         WHERE version = 1 AND stream IN (SELECT value FROM json_each(?))",
+    )
+    .bind(json_array(streams))
+    .fetch_all(tx)
+    .await?;
+    let mut owners = HashMap::new();
+    for row in &openings {
+        let stream: StreamId = text(row, "stream")?;
+        // What does not read as an opening has no owner, as the other views see it.
+        if let Ok(Event::Account(AccountEvent::AccountOpened { owner, .. })) =
+            decode(row.try_get("event_type")?, row.try_get("schema")?, row.try_get("payload")?)
+        {
+            owners.insert(AccountId(stream.id), owner);
+        }
+    }
+    Ok(owners)
 }
 
 /// Descriptions of transfers on their way.
