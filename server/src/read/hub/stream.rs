@@ -152,7 +152,7 @@ impl LiveStream {
             }
         }
         let shown = self.shown();
-        if shown < self.floor {
+        if self.followed.iter().any(|one| one.held) {
             if !std::mem::replace(&mut self.behind, true) {
                 self.send(to, self.sign_of_life()).await?;
             }

@@ -34,7 +34,8 @@ pub struct LiveRows {
 pub fn projections(query: LiveQuery) -> &'static [&'static str] {
     match query {
         LiveQuery::Accounts | LiveQuery::Account(_) => &[ACCOUNTS],
-        LiveQuery::Statement(_) | LiveQuery::Movements => &[STATEMENT, ACCOUNTS],
+        LiveQuery::Statement(_) => &[STATEMENT, ACCOUNTS],
+        LiveQuery::Movements => &[STATEMENT],
         LiveQuery::Days(_) => &[DAILY_TOTALS, ACCOUNTS],
         LiveQuery::Transfers | LiveQuery::Transfer(_) => &[TRANSFERS],
         LiveQuery::Events | LiveQuery::Stream(_) => &[TIMELINE],
@@ -135,12 +136,7 @@ async fn movements(
     viewer: &Viewer,
     after: Option<Position>,
 ) -> Result<Option<(usize, String)>, AppError> {
-    let own = if viewer.is_admin() {
-        None
-    } else {
-        let accounts = accounts::for_overview(tx, viewer, usize::MAX).await.map_err(unavailable)?;
-        Some(accounts.into_iter().map(|account| account.id).collect::<Vec<_>>())
-    };
+    let own = statement::accounts_of(tx, viewer).await.map_err(unavailable)?;
     let mut rows = statement::latest(tx, own.as_deref(), MOVEMENTS).await.map_err(unavailable)?;
     rows.reverse();
     let all_new = rows.first().is_some_and(|oldest| Some(oldest.entry_position) > after);

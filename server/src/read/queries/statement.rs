@@ -5,13 +5,16 @@ use std::str::FromStr;
 use app::{
     api::AppError,
     domain::{AccountId, Date},
-    ports::StatementFilter,
+    ports::{StatementFilter, Viewer},
     wire::{Page, Position, StatementRow, Version},
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::{columns::json_array, projections::statement_row},
+    super::{
+        columns::{json_array, text},
+        projections::statement_row,
+    },
     paging::{self, fetch},
 };
 
@@ -156,6 +159,21 @@ pub(super) async fn changed(
     }
     sql.push(") ORDER BY s.version");
     sql.build().fetch_all(tx).await?.iter().map(statement_row).collect()
+}
+
+/// Accounts whose entries are the viewer's; `None`: an admin's, which are all.
+pub(super) async fn accounts_of(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+) -> Result<Option<Vec<AccountId>>, sqlx::Error> {
+    if viewer.is_admin() {
+        return Ok(None);
+    }
+    let rows = sqlx::query("SELECT account_id FROM statement_accounts WHERE owner = ?")
+        .bind(viewer.user_id.to_string())
+        .fetch_all(tx)
+        .await?;
+    rows.iter().map(|row| text(row, "account_id")).collect::<Result<_, _>>().map(Some)
 }
 
 /// The newest entries over `accounts`, or over all if that is `None`.
