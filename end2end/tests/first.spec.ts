@@ -13,6 +13,8 @@ test.beforeAll(async () => {
 
 test.afterAll(async () => daybook.end());
 
+test.setTimeout(120_000);
+
 /** These pages side by side in one browser, alive. */
 async function tabs(browser: Browser, who: Ledger, ...paths: string[]): Promise<Page[]> {
   const context = await browser.newContext({ baseURL: daybook.url });
@@ -28,9 +30,9 @@ async function tabs(browser: Browser, who: Ledger, ...paths: string[]): Promise<
   return pages;
 }
 
-/** Main part of the page, word by word, without what time makes of it. */
+/** What is alive on the page, word by word, without what time makes of it. */
 async function words(page: Page): Promise<string> {
-  return (await page.locator("main").innerText()).replace(/\b(now|\d+ (s|min) ago)\b/g, "").replace(/[ \t]+/g, " ");
+  return (await page.locator("main .part").allInnerTexts()).join("\n").replace(/\b(now|\d+ (s|min) ago)\b/g, "").replace(/[ \t]+/g, " ");
 }
 
 async function expectWhatAReloadShows(page: Page): Promise<void> {
@@ -51,7 +53,7 @@ test("empty pages take their first row by themselves", async ({ browser }) => {
   }
 
   const account = await ledger.account("The first", 100_000);
-  await expect(overview!.getByRole("table", { name: "Accounts" }).locator("tbody tr")).toHaveCount(1);
+  await expect(overview!.getByRole("table", { name: "Accounts", exact: true }).locator("tbody tr")).toHaveCount(1);
   await expect(overview!.getByRole("table", { name: "Latest movements" }).locator("tbody tr")).toContainText(["+1,000.00"]);
   await expect(overview!.locator(".figures.big")).toContainText("CZK in 1 account");
   await expect(timeline!.locator("main tbody tr")).toHaveCount(2);

@@ -48,7 +48,7 @@ impl Stage {
                 told.change(|part| match news {
                     News::Rows { query, json, reset } => part.on_rows(query, json, *reset),
                     News::State(state) => part.on_state(state),
-                    News::Seen => false,
+                    News::Seen => part.on_seen(tab::position()),
                 });
             }),
         );

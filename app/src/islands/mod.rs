@@ -56,6 +56,10 @@ pub trait Part {
     fn on_state(&mut self, _state: &State) -> bool {
         false
     }
+    /// Everything on this page is shown up to here.
+    fn on_seen(&mut self, _position: Position) -> bool {
+        false
+    }
     /// Every 20 s. `now`: microseconds since 1970.
     fn on_clock(&mut self, _now: i64) -> bool {
         false

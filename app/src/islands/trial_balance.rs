@@ -37,6 +37,11 @@ impl Part for TrialBalanceLines {
         query == "trial-balance" && self.lines.receive(json, reset, &|_| true)
     }
 
+    fn on_seen(&mut self, position: Position) -> bool {
+        self.position = position.max(self.position);
+        true
+    }
+
     fn draw(&self, html: &mut Html) {
         let lines = &self.lines.rows;
         let position = lines.iter().map(|line| line.position).fold(self.position, Position::max);
@@ -79,8 +84,6 @@ impl TrialBalanceLines {
         html.el("tr", &[("data-key", &format!("{:x}", line.key()))], |html| {
             html.el("th", &[("scope", "row"), ("class", "what")], |html| {
                 html.put("strong", &[], line.currency.code());
-                html.text(" ");
-                html.put("span", &[("class", "note")], &line.currency.name());
             });
             for (class, label, amount) in [
                 ("money", "Balances", line.balances.into()),
