@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     Part,
     html::Html,
-    ledger::{amount, cell, cell_of, copy, fact, id, link, most_decimals, row, state, table},
+    ledger::{amount, cell, cell_of, copy, fact, id, link, most_decimals, nothing, row, state, table},
 };
 use crate::{
     domain::{Currency, account::Status},
@@ -104,8 +104,9 @@ pub struct AccountTotals {
 from_json! { AccountTotals { accounts, locale } }
 
 impl AccountTotals {
-    pub fn new(accounts: Vec<AccountView>, locale: Locale) -> Self {
-        Self { accounts: List::new(accounts, Newcomers::Show), locale }
+    /// `whole`: these are all that the viewer has, so that a new one counts.
+    pub fn new(accounts: Vec<AccountView>, locale: Locale, whole: bool) -> Self {
+        Self { accounts: List::new(accounts, newcomers(whole)), locale }
     }
 }
 
@@ -119,8 +120,12 @@ impl Part for AccountTotals {
     }
 
     fn draw(&self, html: &mut Html) {
+        let totals = totals(&self.accounts.rows);
+        if totals.is_empty() {
+            return;
+        }
         html.el("dl", &[("class", "figures big")], |html| {
-            for (currency, count, sum) in totals(&self.accounts.rows) {
+            for (currency, count, sum) in totals {
                 let plural = if count == 1 { "account" } else { "accounts" };
                 fact(html, &format!("{currency} in {count} {plural}"), |html| {
                     html.put("span", &[("data-lit", "1")], &self.locale.format_amount(sum, currency));
@@ -128,6 +133,10 @@ impl Part for AccountTotals {
             }
         });
     }
+}
+
+fn newcomers(whole: bool) -> Newcomers {
+    if whole { Newcomers::Show } else { Newcomers::Ignore }
 }
 
 /// Currency, how many accounts that are not closed, their balances' sum; largest group first.
@@ -164,8 +173,7 @@ from_json! { AccountRows { accounts, locale } }
 impl AccountRows {
     /// `whole`: all that the viewer has are on this page, so that a new one joins the list.
     pub fn new(accounts: Vec<AccountView>, locale: Locale, whole: bool) -> Self {
-        let newcomers = if whole { Newcomers::Show } else { Newcomers::Ignore };
-        Self { accounts: List::new(accounts, newcomers), locale }
+        Self { accounts: List::new(accounts, newcomers(whole)), locale }
     }
 }
 
@@ -179,6 +187,10 @@ impl Part for AccountRows {
     }
 
     fn draw(&self, html: &mut Html) {
+        if self.accounts.rows.is_empty() {
+            let words = "Your accounts, their balances and the latest movements will stand here.";
+            return nothing(html, "Nothing here yet", words, Some(("/accounts/open", "Open an account")));
+        }
         let columns = [
             ("", "Account"),
             ("", "Id"),

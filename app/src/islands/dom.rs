@@ -59,7 +59,7 @@ impl Stage {
                 told.change(|part| match news {
                     News::Rows(rows) => part.on_rows(&rows.query, rows.rows, rows.reset),
                     News::State(state) => part.on_state(state),
-                    News::Seen => false,
+                    News::Seen => part.on_seen(tab::position()),
                 });
             }),
         );

@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::{
     Part,
     html::Html,
-    ledger::{arrivals, cell, cell_of, link, row, said, short_id, table, time},
+    ledger::{arrivals, cell, cell_of, link, nothing, row, said, short_id, table, time},
 };
 use crate::{
+    domain::CommandId,
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{Actor, EventView, Json, LiveQuery, StreamId, from_json, read_event},
+    wire::{Actor, EventView, Json, LiveQuery, Page, StreamId, from_json, read_event},
     words::{self, Mark, Said},
 };
 
@@ -20,11 +21,13 @@ use crate::{
 pub struct Filter {
     pub stream: Option<StreamId>,
     pub event_type: Option<String>,
+    /// Only events of this command and of what followed from it.
+    pub correlation: Option<CommandId>,
     /// Only events whose words hold this text; ignores case.
     pub text: Option<String>,
 }
 
-from_json! { Filter { stream, event_type, text } }
+from_json! { Filter { stream, event_type, correlation, text } }
 
 /// Events, newest first.
 #[derive(Serialize)]
@@ -41,9 +44,9 @@ from_json! { EventRows { events, filter, now, locale } }
 impl EventRows {
     /// `live`: the newest page, so that new events join on top; else those that pass the filter are counted and offered.
     /// `now`: microseconds since 1970.
-    pub fn new(events: Vec<EventView>, filter: Filter, live: bool, now: i64, locale: Locale) -> Self {
+    pub fn new(events: Page<EventView>, filter: Filter, live: bool, now: i64, locale: Locale) -> Self {
         let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
-        Self { events: List::new(events, newcomers), filter, now, locale }
+        Self { events: List::page(events, newcomers), filter, now, locale }
     }
 }
 
@@ -58,6 +61,7 @@ impl Part for EventRows {
         query == own.to_string()
             && events.receive(rows, reset, &|event| {
                 filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
+                    && filter.correlation.is_none_or(|wanted| wanted == event.correlation_id)
                     && filter.text.as_ref().is_none_or(|text| {
                         let Said { text: said, note, .. } = say(event, locale);
                         holds(&said, text) || note.is_some_and(|note| holds(&note, text))
@@ -73,6 +77,14 @@ impl Part for EventRows {
     fn draw(&self, html: &mut Html) {
         let columns = [("date", "When"), ("", "What happened"), ("", "Stream"), ("", "By"), ("ref", "Position")];
         arrivals(html, self.events.waiting(), "event", "events");
+        if self.events.rows.is_empty() {
+            return if self.filter == Filter::default() {
+                let words = "Everything that happens to your accounts will stand here, from the first day on.";
+                nothing(html, "Nothing here yet", words, Some(("/accounts/open", "Open an account")));
+            } else {
+                nothing(html, "Nothing like that", "No event passes all of these filters. Take one off.", None);
+            };
+        }
         table(html, "ledger", "Events, newest first", &columns, |html| {
             for event in &self.events.rows {
                 let moment = links::moment(event.stream, event.version);

@@ -154,6 +154,19 @@ pub(super) fn fact(html: &mut Html, name: &str, value: impl FnOnce(&mut Html)) {
     });
 }
 
+/// What stands where there are no rows yet, and the way to get one: address and words.
+pub(super) fn nothing(html: &mut Html, heading: &str, words: &str, way: Option<(&str, &str)>) {
+    html.el("div", &[("class", "empty")], |html| {
+        html.el("div", &[], |html| {
+            html.put("h2", &[], heading);
+            html.put("p", &[], words);
+            if let Some((href, words)) = way {
+                link(html, "button main", href, words);
+            }
+        });
+    });
+}
+
 /// "2 newer entries. Show them.": a link to the first page of the same list.
 pub(super) fn arrivals(html: &mut Html, count: usize, one: &str, many: &str) {
     let text = match count {

@@ -11,6 +11,7 @@
 //! Forms and copy buttons need no island: the page's `LiveState` makes all of them better from outside.
 
 pub mod accounts;
+pub mod chart;
 #[cfg(feature = "hydrate")]
 mod dom;
 pub mod events;
@@ -28,6 +29,7 @@ pub mod statement;
 pub mod status;
 pub mod time_machine;
 pub mod transfers;
+pub mod trial_balance;
 
 use leptos::prelude::*;
 
@@ -43,7 +45,7 @@ use self::html::Html;
 use crate::{
     domain::AccountId,
     live::State,
-    wire::{Json, LiveQuery},
+    wire::{Json, LiveQuery, Position},
 };
 
 /// A part of a page: what it shows, how that changes, how it is drawn.
@@ -58,6 +60,10 @@ pub trait Part {
         false
     }
     fn on_state(&mut self, _state: &State) -> bool {
+        false
+    }
+    /// Everything on this page is shown up to here.
+    fn on_seen(&mut self, _position: Position) -> bool {
         false
     }
     /// Every 20 s. `now`: microseconds since 1970.
@@ -159,10 +165,12 @@ kinds! {
         "account" accounts::AccountHead;
         "totals" accounts::AccountTotals;
         "accounts" accounts::AccountRows;
+        "chart" chart::BalanceChart;
         "statement" statement::StatementRows;
         "latest" statement::LatestRows;
         "transfers" transfers::TransferRows;
         "transfer" transfers::TransferPage;
+        "trial-balance" trial_balance::TrialBalanceLines;
         "events" events::EventRows;
     }
     /// Of the page of one stream.

@@ -4,16 +4,19 @@ use leptos::prelude::*;
 use serde::Serialize;
 
 use super::{
-    Kind, LivePart, Names, Part, accounts,
+    Kind, LivePart, Names, Part, accounts, chart,
     events::{self, Filter},
     html::Html,
     ledger::{icon, mark_path},
-    statement, status, time_machine, transfers,
+    statement, status, time_machine, transfers, trial_balance,
 };
 use crate::{
-    domain::{Currency, UserId},
+    domain::{Currency, Date, UserId},
     locale::Locale,
-    wire::{AccountView, EventView, Position, StatementRow, StreamId, TransferView, Version},
+    wire::{
+        AccountView, DayBalances, EventView, Page, Position, StatementRow, StreamId, TransferView, TrialBalanceLine,
+        Version,
+    },
     words::Mark,
 };
 
@@ -71,10 +74,22 @@ pub fn AccountHead(account: AccountView, position: Position, locale: Locale) -> 
     drawn(&accounts::AccountHead::new(account, locale), position)
 }
 
-/// Totals per currency over all accounts of the viewer.
+/// An account's balance over time, up to `today`.
 #[component]
-pub fn AccountTotals(accounts: Vec<AccountView>, position: Position, locale: Locale) -> impl IntoView {
-    drawn(&accounts::AccountTotals::new(accounts, locale), position)
+pub fn BalanceChart(
+    account: AccountView,
+    days: DayBalances,
+    today: Date,
+    position: Position,
+    locale: Locale,
+) -> impl IntoView {
+    drawn(&chart::BalanceChart::new(account, days, today, locale), position)
+}
+
+/// Totals per currency over all accounts of the viewer. `whole`: all of them are here, so that a new one counts.
+#[component]
+pub fn AccountTotals(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
+    drawn(&accounts::AccountTotals::new(accounts, locale, whole), position)
 }
 
 /// The list of accounts. `whole`: all that the viewer has are on this page, so that a new one joins the list.
@@ -89,7 +104,7 @@ pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Local
 #[component]
 pub fn StatementRows(
     account: AccountView,
-    rows: Vec<StatementRow>,
+    rows: Page<StatementRow>,
     pending: Vec<TransferView>,
     names: Names,
     position: Position,
@@ -102,7 +117,7 @@ pub fn StatementRows(
     drawn(&rows, position)
 }
 
-/// The latest entries over `accounts`.
+/// The latest entries over `accounts` and those that come, under their heading; nothing until there is one.
 #[component]
 pub fn LatestRows(
     rows: Vec<StatementRow>,
@@ -117,13 +132,19 @@ pub fn LatestRows(
 /// them is shown as leaving.
 #[component]
 pub fn TransferRows(
-    transfers: Vec<TransferView>,
+    transfers: Page<TransferView>,
     names: Names,
     position: Position,
     locale: Locale,
     live: bool,
 ) -> impl IntoView {
     drawn(&transfers::TransferRows::new(transfers, names, live, locale), position)
+}
+
+/// The trial balance, as of `position`: whether both sides are equal, and a line for each currency.
+#[component]
+pub fn TrialBalanceLines(lines: Vec<TrialBalanceLine>, position: Position, locale: Locale) -> impl IntoView {
+    drawn(&trial_balance::TrialBalanceLines::new(lines, position, locale), position)
 }
 
 /// A transfer's page below its crumbs: state, amount, parties, its way, technical details.
@@ -133,19 +154,17 @@ pub fn TransferPage(transfer: TransferView, names: Names, position: Position, lo
 }
 
 /// Events, newest first. `live`: the newest page without a filter, so that new ones join on top; else those that pass
-/// the filter (`stream`, `event_type`, `text`) are counted and offered. `now`: when this is rendered, microseconds.
+/// the filter are counted and offered. `now`: when this is rendered, microseconds.
 #[component]
 pub fn EventRows(
-    events: Vec<EventView>,
+    events: Page<EventView>,
     position: Position,
     locale: Locale,
     now: i64,
     live: bool,
-    #[prop(optional)] stream: Option<StreamId>,
-    #[prop(optional)] event_type: Option<String>,
-    #[prop(optional)] text: Option<String>,
+    filter: Filter,
 ) -> impl IntoView {
-    drawn(&events::EventRows::new(events, Filter { stream, event_type, text }, live, now, locale), position)
+    drawn(&events::EventRows::new(events, filter, live, now, locale), position)
 }
 
 /// The timeline of one stream. `children`: the moment `at` (the newest if absent), shown until the browser has fetched

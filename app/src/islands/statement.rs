@@ -13,7 +13,9 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{AccountView, EntryKind, Json, LiveQuery, StatementRow, TransferState, TransferView, Version, from_json},
+    wire::{
+        AccountView, EntryKind, Json, LiveQuery, Page, StatementRow, TransferState, TransferView, Version, from_json,
+    },
     words::{self, Mark},
 };
 
@@ -37,11 +39,10 @@ from_json! { StatementRows { account, name, currency, entries, pending, names, b
 
 impl StatementRows {
     /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
-    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so. `carried`:
-    /// the balance brought forward from older entries stands below.
+    /// ones are counted and offered. `by_date`: the balance runs by effective date, and is headed so. `carried`: the balance brought forward from older entries stands below.
     pub fn new(
         account: &AccountView,
-        entries: Vec<StatementRow>,
+        entries: Page<StatementRow>,
         pending: Vec<TransferView>,
         names: Names,
         live: bool,
@@ -55,7 +56,7 @@ impl StatementRows {
             account: account.id,
             name: account.name.clone(),
             currency: account.currency,
-            entries: List::new(entries, newcomers),
+            entries: List::page(entries, newcomers),
             pending: List::new(pending, transfers),
             names,
             by_date,
@@ -214,7 +215,7 @@ fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &N
     }
 }
 
-/// The latest entries over several accounts, as many as there were.
+/// The latest entries over the viewer's accounts, under their heading; nothing until there is one.
 #[derive(Serialize)]
 pub struct LatestRows {
     entries: List<StatementRow>,
@@ -226,8 +227,6 @@ from_json! { LatestRows { entries, accounts, locale } }
 
 /// Fewer are no list; more make the page long.
 const LATEST: usize = 8;
-/// One query an account: those of the first accounts keep "latest" alive.
-const MOST_ACCOUNTS: usize = 16;
 
 impl LatestRows {
     pub fn new(entries: Vec<StatementRow>, accounts: &[AccountView], locale: Locale) -> Self {
@@ -238,15 +237,27 @@ impl LatestRows {
 
 impl Part for LatestRows {
     fn follows(&self) -> Vec<LiveQuery> {
-        self.accounts.iter().take(MOST_ACCOUNTS).map(|(id, ..)| LiveQuery::Statement(*id)).collect()
+        vec![LiveQuery::Accounts, LiveQuery::Movements]
     }
 
-    fn on_rows(&mut self, query: &str, rows: Json<'_>, _reset: bool) -> bool {
-        // One query fills only a part of this list: rows are brought in, none are taken out.
-        query.starts_with("statement:") && self.entries.receive(rows, false, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
+        if query == "accounts" {
+            let mut arrived = List::<AccountView>::new(Vec::new(), Newcomers::Show);
+            arrived.receive(rows, false, &|account| self.accounts.iter().all(|(id, ..)| *id != account.id));
+            self.accounts.extend(arrived.rows.into_iter().map(|account| (account.id, account.name, account.currency)));
+            return true;
+        }
+        query == "movements" && self.entries.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {
+        if self.entries.rows.is_empty() {
+            return;
+        }
+        html.el("div", &[("class", "section-head")], |html| {
+            html.put("h2", &[], "Latest movements");
+            link(html, "", "/timeline", "Timeline");
+        });
         let columns =
             [("date", "Date"), ("", "What"), ("money", "Amount"), ("", "Currency"), ("", "Account"), ("ref", "Entry")];
         let names: Names = self.accounts.iter().map(|(id, name, _)| (*id, name.clone())).collect();

@@ -7,8 +7,8 @@ use super::{
     accounts::figure_class,
     html::Html,
     ledger::{
-        self, arrivals, cell, cell_of, copy, fact, icon, id, link, most_decimals, note, row, short_id, state, table,
-        time,
+        self, arrivals, cell, cell_of, copy, fact, icon, id, link, most_decimals, note, nothing, row, short_id, state,
+        table, time,
     },
     name_of,
 };
@@ -17,7 +17,7 @@ use crate::{
     links,
     live::{List, LiveRow as _, Newcomers},
     locale::Locale,
-    wire::{Json, LiveQuery, TransferState, TransferView, from_json},
+    wire::{Json, LiveQuery, Page, TransferState, TransferView, from_json},
     words,
 };
 
@@ -91,9 +91,9 @@ from_json! { TransferRows { transfers, names, locale } }
 
 impl TransferRows {
     /// `live`: the newest page. `names`: the viewer's own accounts; money from one of them is shown as leaving.
-    pub fn new(transfers: Vec<TransferView>, names: Names, live: bool, locale: Locale) -> Self {
+    pub fn new(transfers: Page<TransferView>, names: Names, live: bool, locale: Locale) -> Self {
         let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
-        Self { transfers: List::new(transfers, newcomers), names, locale }
+        Self { transfers: List::page(transfers, newcomers), names, locale }
     }
 }
 
@@ -110,6 +110,10 @@ impl Part for TransferRows {
         let columns = [("date", "Asked"), ("", "From → to"), ("", "State"), ("money", "Amount"), ("", "Currency")];
         let own = |id: AccountId| self.names.iter().any(|(known, _)| *known == id);
         arrivals(html, self.transfers.waiting(), "transfer", "transfers");
+        if self.transfers.rows.is_empty() {
+            let words = "Transfers will stand here, each with how far it has come.";
+            return nothing(html, "Nothing here yet", words, None);
+        }
         let most = most_decimals(self.transfers.rows.iter().map(|transfer| transfer.currency));
         table(html, "ledger link-rows", "Transfers, newest first", &columns, |html| {
             for transfer in &self.transfers.rows {

@@ -11,7 +11,8 @@ pub(crate) mod tab;
 use serde::Serialize;
 
 use crate::wire::{
-    AccountView, EventView, FromJson, Json, Position, StatementRow, TransferView, TrialBalanceLine, named,
+    AccountView, DayBalances, EventView, FromJson, Json, Page, Position, StatementRow, TransferView, TrialBalanceLine,
+    named,
 };
 
 /// How this browser stands with the server.
@@ -59,6 +60,8 @@ named! {
 pub struct List<T> {
     pub rows: Vec<T>,
     newcomers: Newcomers,
+    /// There are rows below these, which are not shown.
+    more: bool,
     /// Keys of the newcomers that are counted.
     #[serde(skip)]
     waiting: Vec<u128>,
@@ -66,7 +69,7 @@ pub struct List<T> {
 
 impl<T: FromJson> FromJson for List<T> {
     fn from_json(json: Json<'_>) -> Option<Self> {
-        Some(Self::new(json.field("rows")?, json.field("newcomers")?))
+        Some(Self { more: json.field("more")?, ..Self::new(json.field("rows")?, json.field("newcomers")?) })
     }
 }
 
@@ -77,7 +80,12 @@ const PAGE: usize = 50;
 
 impl<T> List<T> {
     pub fn new(rows: Vec<T>, newcomers: Newcomers) -> Self {
-        Self { rows, newcomers, waiting: Vec::new() }
+        Self { rows, newcomers, more: false, waiting: Vec::new() }
+    }
+
+    /// A page of a longer list: a newcomer that belongs on a later page does not join.
+    pub fn page(page: Page<T>, newcomers: Newcomers) -> Self {
+        Self { more: page.next.is_some(), ..Self::new(page.items, newcomers) }
     }
 
     /// Newcomers that are counted instead of shown.
@@ -106,16 +114,20 @@ impl<T: LiveRow> List<T> {
                 }
             } else if wanted(&row) {
                 match self.newcomers {
-                    Newcomers::Show => {
-                        let place = self.rows.iter().position(|shown| shown.rank() < row.rank());
-                        self.rows.insert(place.unwrap_or(self.rows.len()), row);
-                    }
+                    Newcomers::Show => match self.rows.iter().position(|shown| shown.rank() < row.rank()) {
+                        Some(place) => self.rows.insert(place, row),
+                        // What a reset brings goes on below without a gap.
+                        None if reset || !self.more => self.rows.push(row),
+                        None => {}
+                    },
                     Newcomers::Count if !self.waiting.contains(&key) => self.waiting.push(key),
                     Newcomers::Count | Newcomers::Ignore => {}
                 }
             }
         }
-        self.rows.truncate(if reset { length } else { LONGEST });
+        let longest = if reset { length } else { LONGEST };
+        self.more |= self.rows.len() > longest;
+        self.rows.truncate(longest);
         true
     }
 }
@@ -139,13 +151,14 @@ macro_rules! live_rows {
 }
 
 live_rows! {
-    AccountView: |row| row.id.0.as_u128(), |_| 0;
+    AccountView: |row| row.id.0.as_u128(), |row| u64::MAX - u64::try_from(row.opened_at).unwrap_or(0);
+    DayBalances: |_| 0, |_| 0;
     StatementRow: |row| row.event_id.0.as_u128(), |row| row.entry_position.0;
-    TransferView: |row| row.id.0.as_u128(), |row| u64::try_from(row.requested_at).unwrap_or(0);
+    TransferView: |row| row.id.0.as_u128(), |row| row.requested_position.0;
     EventView: |row| row.event_id.0.as_u128(), |row| row.position.0;
     TrialBalanceLine:
         |row| row.currency.code().bytes().fold(0, |key, byte| key << 8 | u128::from(byte)),
-        |_| 0;
+        |row| u64::MAX - row.currency.code().bytes().fold(0, |rank, byte| rank << 8 | u64::from(byte));
 }
 
 #[cfg(test)]
@@ -191,6 +204,17 @@ mod tests {
         let mut list = list(&[row("CZK", 9, 90), row("EUR", 2, 20)], Newcomers::Show);
         receive(&mut list, &[row("CZK", 8, 80), row("JPY", 7, 70)], true, &|_| true);
         assert_eq!(shown(&list), [("CZK", 9), ("JPY", 7)]);
+    }
+
+    #[test]
+    fn what_belongs_below_the_end_of_a_page_stays_there() {
+        let rows = [row("CZK", 1, 10), row("EUR", 1, 20)].map(|row| serde_json::from_str(&row).unwrap());
+        for (more, expected) in [(true, vec!["CZK", "DKK", "EUR"]), (false, vec!["CZK", "DKK", "EUR", "JPY"])] {
+            let next = more.then(|| "EUR".to_owned());
+            let mut list = List::page(Page { items: rows.to_vec(), next }, Newcomers::Show);
+            receive(&mut list, &[row("JPY", 2, 30), row("DKK", 3, 40)], false, &|_| true);
+            assert_eq!(shown(&list).iter().map(|(code, _)| *code).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -6,16 +6,14 @@ use crate::{
     api::AppError,
     components::{Icon, icon},
     domain::{AccountId, account::Status},
-    islands::{AccountHead, Names, OfflineNote, StatementRows},
+    islands::{AccountHead, BalanceChart, Names, OfflineNote, StatementRows},
     links,
     ports::StatementFilter,
     wire::{AccountPage, AccountView, Seen, StreamId},
 };
 
 use super::{
-    Nav, Sheet, Visit,
-    chart::chart,
-    show,
+    Nav, Sheet, Visit, show,
     slip::{Slip, slip_view},
 };
 
@@ -36,8 +34,7 @@ pub fn account() -> AnyView {
         };
         let seen = read(&visit, id, filter.clone()).await?;
         let names = visit.names().await?;
-        let AccountPage { account, statement, days, .. } = &seen.value;
-        let chart = chart(days, visit.today(), account.overdraft_limit, account.currency, visit.locale);
+        let AccountPage { account, statement, .. } = &seen.value;
         let printed = format!(
             "Statement of {}, printed {}, as of entry {}.",
             account.name,
@@ -63,7 +60,7 @@ pub fn account() -> AnyView {
         let body = view! {
             <p class="print-only">{printed}</p>
             {head(&visit, &seen, None)}
-            {chart}
+            {chart(&visit, &seen)}
             {rows}
         };
         Ok(sheet(&visit, &seen, None, body.into_any()))
@@ -80,13 +77,12 @@ pub fn slip() -> AnyView {
         let filter = StatementFilter { limit: FEW, ..StatementFilter::default() };
         let seen = read(&visit, id, filter.clone()).await?;
         let names = visit.names().await?;
-        let AccountPage { account, days, .. } = &seen.value;
-        let form = slip_view(&visit, slip, account).await?;
+        let form = slip_view(&visit, slip, &seen.value.account).await?;
         let body = view! {
             {head(&visit, &seen, Some(slip))}
             <div class="desk">
                 <div>
-                    {chart(days, visit.today(), account.overdraft_limit, account.currency, visit.locale)}
+                    {chart(&visit, &seen)}
                     <div class="section-head">
                         <h2>"Statement"</h2>
                         <a href=links::account(id)>"All entries"</a>
@@ -143,6 +139,12 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
         </div>
     }
     .into_any()
+}
+
+fn chart(visit: &Visit, seen: &Seen<AccountPage>) -> AnyView {
+    let AccountPage { account, days, .. } = seen.value.clone();
+    let (today, position, locale) = (visit.today(), seen.position, visit.locale);
+    view! { <BalanceChart account days today position locale /> }.into_any()
 }
 
 /// What can be done with the account as it stands; the rules themselves are the domain's.
@@ -228,7 +230,7 @@ fn statement_rows(
     view! {
         <StatementRows
             account
-            rows=statement.items
+            rows=statement
             pending
             names
             position=seen.position

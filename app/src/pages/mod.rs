@@ -4,7 +4,6 @@
 //! (R5), and answers with the right status. What one may not see is the not-found page, like what does not exist.
 
 mod account;
-mod chart;
 mod csv;
 mod fault;
 mod fields;

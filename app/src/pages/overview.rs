@@ -28,7 +28,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         }
         None => "Accounts".to_owned(),
     };
-    let body = if seen.value.accounts.is_empty() { empty().into_any() } else { accounts(&visit, &seen).into_any() };
+    let body = accounts(&visit, &seen);
     Ok(Sheet { title, nav: Nav::Accounts, shown: Some((&seen).into()), ..Sheet::of(body) })
 }
 
@@ -44,60 +44,31 @@ fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
     totals.into_iter().map(|(currency, (count, balance))| (currency, count, balance)).collect()
 }
 
-fn open_link(class: &'static str, words: &'static str) -> AnyView {
-    view! {
-        <a class=class href="/accounts/open">
-            {icon(Icon::Open)}
-            {words}
-        </a>
-    }
-    .into_any()
-}
-
-fn empty() -> AnyView {
-    view! {
-        <div class="head">
-            <h1>"Accounts"</h1>
-        </div>
-        <div class="empty">
-            <div>
-                <h2>"Nothing here yet"</h2>
-                <p>"Your accounts, their balances and the latest movements will stand here."</p>
-                {open_link("button main", "Open an account")}
-            </div>
-        </div>
-    }
-    .into_any()
-}
-
-/// As many accounts can be kept alive on one page; more are an admin's list, which is read as it stands.
-const LIVE_LIST: usize = 200;
+/// An overview shows no more accounts: with as many there may be others, and a list is not added to.
+const MOST_ACCOUNTS: usize = 100;
 
 fn accounts(visit: &Visit, seen: &Seen<Overview>) -> AnyView {
     let (locale, position) = (visit.locale, seen.position);
     let Overview { accounts, latest } = &seen.value;
-    let latest = (!latest.is_empty()).then(|| {
-        view! {
-            <section class="section">
-                <div class="section-head">
-                    <h2>"Latest movements"</h2>
-                    <a href="/timeline">"Timeline"</a>
-                </div>
-                <LatestRows rows=latest.clone() accounts=accounts.clone() position locale />
-            </section>
-        }
-    });
+    let whole = accounts.len() < MOST_ACCOUNTS;
     view! {
         <OfflineNote />
         <div class="head">
             <div class="head-text">
                 <h1>"Accounts"</h1>
-                <AccountTotals accounts=accounts.clone() position locale />
+                <AccountTotals accounts=accounts.clone() position locale whole />
             </div>
-            <div class="actions">{open_link("button main", "Open account")}</div>
+            <div class="actions">
+                <a class="button main" href="/accounts/open">
+                    {icon(Icon::Open)}
+                    "Open account"
+                </a>
+            </div>
         </div>
-        <AccountRows accounts=accounts.clone() position locale whole=accounts.len() < LIVE_LIST />
-        {latest}
+        <AccountRows accounts=accounts.clone() position locale whole />
+        <section class="section">
+            <LatestRows rows=latest.clone() accounts=accounts.clone() position locale />
+        </section>
     }
     .into_any()
 }

@@ -42,7 +42,7 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
             </div>
         }
     });
-    let rows = seen.value.items.clone();
+    let rows = seen.value.clone();
     let position = seen.position;
     let next = seen.value.next.as_deref().map(|next| (next, "Older transfers"));
     let body = view! {
@@ -57,7 +57,7 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
             </div>
             {new}
         </div>
-        {if rows.is_empty() { empty(turned).into_any() } else {
+        {if turned && rows.items.is_empty() { no_older().into_any() } else {
             view! { <TransferRows transfers=rows names position locale live=!turned /> }.into_any()
         }}
         {paging(&visit.asked, "Pages of transfers", turned, next)}
@@ -70,17 +70,12 @@ async fn list(visit: Visit) -> Result<Sheet, AppError> {
     })
 }
 
-fn empty(turned: bool) -> AnyView {
-    let (heading, words) = if turned {
-        ("No older transfers", "These were all.")
-    } else {
-        ("Nothing here yet", "Transfers will stand here, each with how far it has come.")
-    };
+fn no_older() -> AnyView {
     view! {
         <div class="empty">
             <div>
-                <h2>{heading}</h2>
-                <p>{words}</p>
+                <h2>"No older transfers"</h2>
+                <p>"These were all."</p>
             </div>
         </div>
     }

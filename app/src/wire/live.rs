@@ -18,6 +18,10 @@ pub enum LiveQuery {
     Account(AccountId),
     /// [`super::StatementRow`]s of one account.
     Statement(AccountId),
+    /// [`super::DayBalances`] of one account: one row.
+    Days(AccountId),
+    /// [`super::StatementRow`]s of all accounts that the viewer sees: the newest.
+    Movements,
     /// [`super::TransferView`]s that the viewer sees.
     Transfers,
     /// One [`super::TransferView`].
@@ -36,6 +40,8 @@ impl fmt::Display for LiveQuery {
             Self::Accounts => f.write_str("accounts"),
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Statement(id) => write!(f, "statement:{id}"),
+            Self::Days(id) => write!(f, "days:{id}"),
+            Self::Movements => f.write_str("movements"),
             Self::Transfers => f.write_str("transfers"),
             Self::Transfer(id) => write!(f, "transfer:{id}"),
             Self::Events => f.write_str("events"),
@@ -51,11 +57,13 @@ impl FromStr for LiveQuery {
     fn from_str(text: &str) -> Result<Self, IdError> {
         match text.split_once(':').unwrap_or((text, "")) {
             ("accounts", "") => Ok(Self::Accounts),
+            ("movements", "") => Ok(Self::Movements),
             ("transfers", "") => Ok(Self::Transfers),
             ("events", "") => Ok(Self::Events),
             ("trial-balance", "") => Ok(Self::TrialBalance),
             ("account", id) => id.parse().map(Self::Account),
             ("statement", id) => id.parse().map(Self::Statement),
+            ("days", id) => id.parse().map(Self::Days),
             ("transfer", id) => id.parse().map(Self::Transfer),
             ("stream", id) => id.parse().map(Self::Stream),
             _ => Err(IdError(text.to_owned())),
@@ -68,8 +76,9 @@ impl FromStr for LiveQuery {
 /// A row replaces the shown row with its key if its position is not smaller. With `reset`, the rows are all there is
 /// to show (as a fresh page would) and replace everything.
 ///
-/// The other SSE events: `position` (`data` is a position: every query of the stream is shown up to here), and `end`
-/// (`data` is `signed_out`, `expired` or `shutting_down`). Each event's `id` is the position to resume from.
+/// The other SSE events: `position` (`data` is a position: every query of the stream is shown up to here), `behind`
+/// (`data` is how far this node has come, which is not as far as the reader: it sends no rows of what is behind), and
+/// `end` (`data` is `signed_out`, `expired` or `shutting_down`). An event's `id` is the position to resume from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rows {
     pub query: String,

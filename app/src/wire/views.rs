@@ -87,6 +87,8 @@ views! {
         pub updated_at: i64,
         /// Of the transfer's own stream.
         pub version: Version,
+        /// Position of the request's event; stays.
+        pub requested_position: Position,
         pub position: Position,
     }
 
@@ -101,6 +103,13 @@ views! {
     struct DayBalance {
         pub date: Date,
         pub balance: i64,
+    }
+
+    /// End-of-day balances of the last 90 days with movements, oldest first; the first is the balance before.
+    struct DayBalances {
+        pub days: Vec<DayBalance>,
+        /// Of the event that changed one of the account's days last, whether it is among these or not.
+        pub position: Position,
     }
 
     /// Both sides of the book in one currency: balances + in_transit = deposits − withdrawals.
@@ -151,8 +160,7 @@ views! {
         pub statement: Page<StatementRow>,
         /// Transfers that hold or promise money now.
         pub pending: Vec<TransferView>,
-        /// End-of-day balances of the last 90 days with movements, oldest first; the first is the balance before.
-        pub days: Vec<DayBalance>,
+        pub days: DayBalances,
     }
 
     /// All of the overview page, read in one transaction.

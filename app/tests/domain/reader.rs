@@ -4,11 +4,11 @@ use std::{cell::Cell, fmt::Debug};
 
 use app::{
     domain::{
-        Currency, Date, EventId, UserId,
+        CommandId, Currency, Date, EventId, UserId,
         account::{DeclineReason, Direction, Status},
         session::EndReason,
     },
-    islands::{Part, accounts, events, statement, status, time_machine, transfers},
+    islands::{Part, accounts, chart, events, statement, status, time_machine, transfers, trial_balance},
     live::Newcomers,
     locale::{DateOrder, Locale},
     wire::*,
@@ -142,8 +142,18 @@ impl Pool {
             requested_at: self.number(),
             updated_at: self.number(),
             version: self.version(),
+            requested_position: self.position(),
             position: self.position(),
         }
+    }
+
+    fn days(&self) -> DayBalances {
+        let days = vec![DayBalance { date: self.date(), balance: self.number() }];
+        DayBalances { days, position: self.position() }
+    }
+
+    fn page<T>(&self, items: Vec<T>) -> Page<T> {
+        Page { items, next: self.maybe(self.text()) }
     }
 
     fn event(&self) -> EventView {
@@ -161,8 +171,8 @@ impl Pool {
             currency: self.maybe(self.currency()),
             actor: self.maybe(self.actor()),
             actor_name: self.maybe(self.text()),
-            command_id: app::domain::CommandId(self.uuid()),
-            correlation_id: app::domain::CommandId(self.uuid()),
+            command_id: CommandId(self.uuid()),
+            correlation_id: CommandId(self.uuid()),
             causation_id: self.maybe(EventId(self.uuid())),
         }
     }
@@ -295,9 +305,9 @@ proptest! {
         survives(&Overview { accounts: vec![pool.account()], latest: vec![pool.entry(), pool.entry()] });
         survives(&AccountPage {
             account: pool.account(),
-            statement: Page { items: vec![pool.entry()], next: pool.maybe(pool.text()) },
+            statement: pool.page(vec![pool.entry()]),
             pending: vec![pool.transfer()],
-            days: vec![DayBalance { date: pool.date(), balance: pool.number() }],
+            days: pool.days(),
         });
         survives(&ReadStatus {
             head: pool.maybe(pool.position()),
@@ -337,23 +347,27 @@ proptest! {
         part_survives(&status::OfflineNote::default());
         part_survives(&status::ThemeSwitch { theme: pool.text() });
         part_survives(&accounts::AccountHead::new(pool.account(), locale));
-        part_survives(&accounts::AccountTotals::new(vec![pool.account(), pool.account()], locale));
+        part_survives(&accounts::AccountTotals::new(vec![pool.account(), pool.account()], locale, pool.flag()));
         part_survives(&accounts::AccountRows::new(vec![pool.account()], locale, pool.flag()));
         let (entries, pending) = (vec![pool.entry(), pool.entry()], vec![pool.transfer()]);
         let (live, by_date, carried) = (pool.flag(), pool.flag(), pool.flag());
         let account = pool.account();
         part_survives(&statement::StatementRows::new(
-            &account, entries.clone(), pending, pool.names(), live, by_date, carried, locale,
+            &account, pool.page(entries.clone()), pending, pool.names(), live, by_date, carried, locale,
         ));
         part_survives(&statement::LatestRows::new(entries, &[account, pool.account()], locale));
-        part_survives(&transfers::TransferRows::new(vec![pool.transfer()], pool.names(), pool.flag(), locale));
+        part_survives(&transfers::TransferRows::new(pool.page(vec![pool.transfer()]), pool.names(), pool.flag(), locale));
         part_survives(&transfers::TransferPage::new(pool.transfer(), pool.names(), locale));
         let filter = events::Filter {
             stream: pool.maybe(pool.stream()),
             event_type: pool.maybe(pool.text()),
+            correlation: pool.maybe(CommandId(pool.uuid())),
             text: pool.maybe(pool.text()),
         };
-        part_survives(&events::EventRows::new(vec![pool.event()], filter, pool.flag(), pool.number(), locale));
+        part_survives(&events::EventRows::new(pool.page(vec![pool.event()]), filter, pool.flag(), pool.number(), locale));
+        let (today, days) = (pool.date(), pool.days());
+        part_survives(&chart::BalanceChart::new(pool.account(), days, today, locale));
+        part_survives(&trial_balance::TrialBalanceLines::new(vec![pool.line()], pool.position(), locale));
         let me = (owner(), pool.text());
         part_survives(&time_machine::TimeMachine::new(pool.stream(), pool.maybe(pool.version()), me, locale));
     }

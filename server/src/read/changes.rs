@@ -1,7 +1,7 @@
 //! What a projection's committed batch changed: what live streams are made of.
 
 use app::{
-    domain::UserId,
+    domain::{AccountId, UserId},
     wire::{AccountView, EventView, Position, StatementRow, TransferView, TrialBalanceLine},
 };
 
@@ -19,7 +19,13 @@ pub struct Committed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
     Account(AccountView),
-    Statement(StatementRow),
+    Statement {
+        view: StatementRow,
+        /// Of the account.
+        owner: Option<UserId>,
+    },
+    /// A day of this account: its balances are summed by whoever shows them.
+    Day(AccountId),
     Transfer {
         view: TransferView,
         from_owner: Option<UserId>,

@@ -1,5 +1,7 @@
 //! `GET /live?q=…&q=…&from=N`: server-sent events about the queries asked for, from a position on.
 //!
+//! A browser passes the highest position that it has seen in its cookie: a view that is older shows it nothing.
+//!
 //! Ends with `end` when the session ends or runs out and when the server stops; never because nothing happens.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -20,8 +22,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{AppState, Problem, SignedIn, request::now};
-use crate::read::hub::{End, LiveStream};
+use super::{AppState, Caller, Problem, SignedIn, request::now};
+use crate::read::hub::{End, LiveStream, Since};
 
 /// Queries of one stream.
 const MOST_QUERIES: usize = 64;
@@ -32,6 +34,7 @@ const BUFFER: usize = 16;
 pub async fn live(
     State(state): State<AppState>,
     SignedIn(viewer): SignedIn,
+    Caller(request): Caller,
     Query(asked): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -55,7 +58,7 @@ pub async fn live(
     if queries.is_empty() || queries.len() > MOST_QUERIES {
         return Err(AppError::invalid("q", format_args!("1 to {MOST_QUERIES} queries make a stream")).into());
     }
-    let stream = hub.open(viewer.clone(), queries, from).await?;
+    let stream = hub.open(viewer.clone(), queries, Since { from, seen: request.seen }).await?;
     let (to, messages) = mpsc::channel(BUFFER);
     tokio::spawn(run(stream, to, viewer, state.tokens.clone(), state.stopping.clone()));
     let body = Body::from_stream(ReceiverStream::new(messages).map(Ok::<String, Infallible>));

@@ -12,6 +12,7 @@ mod history;
 mod identity;
 mod import;
 mod import_http;
+mod live;
 mod operations;
 mod pages;
 mod process_manager;

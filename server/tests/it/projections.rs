@@ -103,13 +103,13 @@ proptest! {
                     match row {
                         Changed::TrialBalance(line) => { lines.insert(line.currency, line); }
                         Changed::Account(view) => shows(&view, &states[&view.id], decoded),
-                        Changed::Statement(row) if row.entry_position == decoded.envelope.position => {
+                        Changed::Statement { view: row, .. } if row.entry_position == decoded.envelope.position => {
                             let before = balances.insert(row.account_id, row.balance).unwrap_or(0);
                             assert_eq!(before + row.amount, row.balance);
                             assert_eq!(row.balance, states[&row.account_id].balance);
                         }
-                        Changed::Statement(row) => assert!(row.reversed_by.is_some()),
-                        Changed::Transfer { .. } | Changed::Event { .. } => {}
+                        Changed::Statement { view: row, .. } => assert!(row.reversed_by.is_some()),
+                        Changed::Day(_) | Changed::Transfer { .. } | Changed::Event { .. } => {}
                     }
                 }
                 for (currency, line) in &lines {
@@ -193,9 +193,12 @@ async fn told(history: &History) -> Told {
     for row in rows.into_iter().flatten() {
         match row {
             Changed::Account(view) => told.accounts.push(view),
-            Changed::Statement(row) => told.statement.push(row),
+            Changed::Statement { view, owner } => {
+                assert_eq!(owner, history.accounts[&view.account_id].owner);
+                told.statement.push(view);
+            }
             Changed::Transfer { view, from_owner, to_owner } => told.transfers.push((view, from_owner, to_owner)),
-            Changed::TrialBalance(_) => {}
+            Changed::Day(_) | Changed::TrialBalance(_) => {}
             Changed::Event { view, readers } => told.events.push((view, readers)),
         }
     }
@@ -288,7 +291,7 @@ async fn a_reversal_and_the_entry_it_undoes_point_at_each_other() {
         let rows = apply(&place.open().await, events.chunks(if apart { 1 } else { 4 })).await;
         let mut shown = BTreeMap::new();
         for row in rows.into_iter().flatten() {
-            if let Changed::Statement(row) = row {
+            if let Changed::Statement { view: row, .. } = row {
                 shown.insert(row.version, row);
             }
         }

@@ -277,8 +277,8 @@ async fn the_account_page_is_one_moment_and_its_chart_ends_at_the_balance() {
         let page = page.value;
         assert_eq!(page.account.balance, state.balance);
         assert_eq!(page.account.available, state.available());
-        assert_eq!(page.days.last().unwrap().balance, state.balance);
-        assert!(page.days.is_sorted_by_key(|day| day.date));
+        assert_eq!(page.days.days.last().unwrap().balance, state.balance);
+        assert!(page.days.days.is_sorted_by_key(|day| day.date));
         assert_eq!(page.statement.items.first().map_or(0, |row| row.balance), state.balance);
     }
 }

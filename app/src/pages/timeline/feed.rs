@@ -6,7 +6,7 @@ use crate::{
     api::AppError,
     components::short_id,
     domain::CommandId,
-    islands::{EventRows, Names, OfflineNote},
+    islands::{EventRows, Names, OfflineNote, events::Filter},
     ports::EventsFilter,
     wire::{Position, StreamId},
 };
@@ -93,16 +93,20 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let seen = visit.queries.events(&visit.viewer, filter, visit.fresh()).await?;
     let names = visit.names().await?;
     let (locale, position, now) = (visit.locale, seen.position, visit.request.now);
-    let events = seen.value.items.clone();
+    let events = seen.value.clone();
     let turned = wanted.before.is_some();
     let next = seen.value.next.as_deref().map(|next| (next, "Older events"));
-    let rows = if events.is_empty() {
-        empty(&wanted, turned).into_any()
+    let rows = if turned && events.items.is_empty() {
+        no_older()
     } else {
-        let (stream, event_type, text) = (wanted.stream, wanted.kind.clone(), wanted.text.clone());
-        // What follows from one command has ended; its page is not added to.
+        let filter = Filter {
+            stream: wanted.stream,
+            event_type: wanted.kind.clone(),
+            correlation: wanted.together,
+            text: wanted.text.clone(),
+        };
         let live = wanted.all() && !turned;
-        view! { <EventRows events position locale now live nostrip:stream=stream nostrip:event_type=event_type nostrip:text=text /> }.into_any()
+        view! { <EventRows events position locale now live filter /> }.into_any()
     };
     let body = view! {
         <OfflineNote />
@@ -228,27 +232,12 @@ fn chips(visit: &Visit, wanted: &Wanted, names: &Names) -> Option<AnyView> {
     })
 }
 
-fn empty(wanted: &Wanted, turned: bool) -> AnyView {
-    let (heading, words) = if turned {
-        ("No older events", "These were all.")
-    } else if wanted.all() {
-        ("Nothing here yet", "Everything that happens to your accounts will stand here, from the first day on.")
-    } else {
-        ("Nothing like that", "No event passes all of these filters. Take one off.")
-    };
+fn no_older() -> AnyView {
     view! {
         <div class="empty">
             <div>
-                <h2>{heading}</h2>
-                <p>{words}</p>
-                {(wanted.all() && !turned)
-                    .then(|| {
-                        view! {
-                            <a class="button main" href="/accounts/open">
-                                "Open an account"
-                            </a>
-                        }
-                    })}
+                <h2>"No older events"</h2>
+                <p>"These were all."</p>
             </div>
         </div>
     }

@@ -17,8 +17,14 @@ CREATE TABLE statement (
     entry_position INTEGER NOT NULL,
     position       INTEGER NOT NULL,            -- of the event that changed the row last
     PRIMARY KEY (account_id, version),
-    UNIQUE (entry_position),
-    UNIQUE (position, account_id, version)
+    UNIQUE (entry_position)
+) STRICT, WITHOUT ROWID;
+
+-- Whose entries they are.
+CREATE TABLE statement_accounts (
+    account_id TEXT NOT NULL PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    UNIQUE (owner, account_id)
 ) STRICT, WITHOUT ROWID;
 
 -- What transfers on their way were described as; gone when they have ended.

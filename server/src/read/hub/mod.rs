@@ -7,8 +7,9 @@
 mod stream;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use app::{
@@ -44,7 +45,8 @@ struct Topic {
 
 impl Topic {
     fn of(query: LiveQuery, viewer: &Viewer) -> Self {
-        let personal = matches!(query, LiveQuery::Accounts | LiveQuery::Transfers | LiveQuery::Events);
+        let personal =
+            matches!(query, LiveQuery::Accounts | LiveQuery::Movements | LiveQuery::Transfers | LiveQuery::Events);
         Self { query, of: (personal && !viewer.is_admin()).then_some(viewer.user_id) }
     }
 }
@@ -54,14 +56,45 @@ impl Topic {
 enum News {
     /// A `wire::Rows` message, serialised.
     Rows { position: Position, data: Arc<str> },
-    /// Rows changed after this position, which look different to each viewer.
-    Look { after: Position },
+    /// Rows changed up to this position, which look different to each viewer or are to be summed up.
+    Look { position: Position },
     /// The tables were replaced, or nobody knows what was missed.
     Reset,
 }
 
+/// Where a reader stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Since {
+    /// Everything up to here it has.
+    pub from: Position,
+    /// The highest that its browser has seen anywhere: a view that is older shows it nothing.
+    pub seen: Position,
+}
+
+impl From<Position> for Since {
+    fn from(from: Position) -> Self {
+        Self { from, seen: from }
+    }
+}
+
+/// How long a stream waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two signs of life.
+    pub heartbeat: Duration,
+    /// A reader who takes nothing for this long is cut off; it resumes where it was.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(15), patience: Duration::from_secs(30) }
+    }
+}
+
 /// See the module.
 pub struct Hub {
+    pace: Pace,
     queries: SqlQueries,
     topics: Mutex<HashMap<Topic, broadcast::Sender<News>>>,
     /// By projection: everything up to here has been told.
@@ -74,6 +107,11 @@ pub struct Hub {
 impl Hub {
     /// Starts telling what `read` changes, until `cancelled`.
     pub fn start(read: &Arc<ReadSide>, cancelled: CancellationToken) -> Arc<Self> {
+        Self::start_at(Pace::default(), read, cancelled)
+    }
+
+    /// [`Self::start`] at a pace of the caller's own.
+    pub fn start_at(pace: Pace, read: &Arc<ReadSide>, cancelled: CancellationToken) -> Arc<Self> {
         // Listens first: what is committed from here on is told.
         let (mut changes, mut resets) = (read.changes(), read.resets());
         let told = projections::all().into_iter().filter_map(|projection| {
@@ -81,6 +119,7 @@ impl Hub {
             Some((projection.name(), watch::Sender::new(position)))
         });
         let hub = Arc::new(Self {
+            pace,
             queries: SqlQueries::new(read.clone()),
             topics: Mutex::default(),
             told: told.collect(),
@@ -108,36 +147,34 @@ impl Hub {
         hub
     }
 
-    /// Opens a stream of `queries` for `viewer`, who has seen everything up to `from`. The whole is
+    /// Opens a stream of `queries` for `viewer`, who has all of them up to `since.from`. The whole is
     /// [`AppError::NotFound`] if one of them is not theirs to see.
     pub async fn open(
         self: &Arc<Self>,
         viewer: Viewer,
         queries: Vec<LiveQuery>,
-        from: Position,
+        since: Since,
     ) -> Result<LiveStream, AppError> {
         let place = self.place(viewer.session_id).ok_or(AppError::TooMany { retry_after: 5 })?;
-        LiveStream::open(self.clone(), place, viewer, queries, from).await
+        LiveStream::open(self.clone(), place, viewer, queries, since).await
     }
 
     fn tell(&self, committed: &Committed) {
         let mut messages = HashMap::<Topic, Vec<Arc<str>>>::new();
-        let mut looks = HashMap::<Topic, Position>::new();
+        let mut looks = HashSet::<Topic>::new();
         {
             let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
             for row in &committed.rows {
                 let heard = topics_of(row).into_iter().flatten().filter(|topic| topics.contains_key(topic));
                 match row {
                     Changed::Account(view) => add(&mut messages, heard, view),
-                    Changed::Statement(view) => add(&mut messages, heard, view),
+                    Changed::Statement { view, .. } => add(&mut messages, heard, view),
                     Changed::Transfer { view, .. } => add(&mut messages, heard, view),
                     Changed::TrialBalance(view) => add(&mut messages, heard, view),
-                    Changed::Event { view, readers } => {
+                    Changed::Day(_) => looks.extend(heard),
+                    Changed::Event { readers, .. } => {
                         let readers = readers.iter().map(|user| Topic { query: LiveQuery::Events, of: Some(*user) });
-                        let before = Position(view.position.0.saturating_sub(1));
-                        for topic in heard.chain(readers.filter(|topic| topics.contains_key(topic))) {
-                            looks.entry(topic).and_modify(|after| *after = before.min(*after)).or_insert(before);
-                        }
+                        looks.extend(heard.chain(readers.filter(|topic| topics.contains_key(topic))));
                     }
                 }
             }
@@ -147,8 +184,8 @@ impl Hub {
             let data = rows_message(topic.query, position, false, &format!("[{}]", rows.join(",")));
             self.send(topic, News::Rows { position, data });
         }
-        for (topic, after) in looks {
-            self.send(topic, News::Look { after });
+        for topic in looks {
+            self.send(topic, News::Look { position });
         }
         self.reached(committed.projection, position);
     }
@@ -157,7 +194,7 @@ impl Hub {
     fn tell_missed(&self, read: &ReadSide) {
         let reached: Vec<_> =
             self.told.keys().filter_map(|name| Some((*name, *read.position(name)?.borrow()))).collect();
-        self.send_all(|_| Some(News::Look { after: Position(u64::MAX) }));
+        self.send_all(|_| Some(News::Look { position: Position(u64::MAX) }));
         for (projection, position) in reached {
             self.reached(projection, position);
         }
@@ -193,6 +230,16 @@ impl Hub {
         topics.entry(topic).or_insert_with(|| broadcast::Sender::new(BACKLOG)).subscribe()
     }
 
+    /// Forgets topics that nobody listens to any more.
+    fn leave(&self, left: impl Iterator<Item = Topic>) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in left {
+            if topics.get(&topic).is_some_and(|listeners| listeners.receiver_count() == 0) {
+                topics.remove(&topic);
+            }
+        }
+    }
+
     fn told(&self, projection: &str) -> Position {
         self.told.get(projection).map(|told| *told.borrow()).unwrap_or_default()
     }
@@ -210,6 +257,11 @@ impl Hub {
     /// Streams open now.
     pub fn open_streams(&self) -> usize {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    /// Topics that are kept for somebody.
+    pub fn open_topics(&self) -> usize {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -242,7 +294,13 @@ fn topics_of(row: &Changed) -> [Option<Topic>; 4] {
             own(LiveQuery::Accounts, Some(view.owner)),
             None,
         ],
-        Changed::Statement(row) => [all(LiveQuery::Statement(row.account_id)), None, None, None],
+        Changed::Statement { view, owner } => [
+            all(LiveQuery::Statement(view.account_id)),
+            all(LiveQuery::Movements),
+            own(LiveQuery::Movements, *owner),
+            None,
+        ],
+        Changed::Day(account) => [all(LiveQuery::Days(*account)), None, None, None],
         Changed::Transfer { view, from_owner, to_owner } => [
             all(LiveQuery::Transfer(view.id)),
             all(LiveQuery::Transfers),

@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
 use super::{
     super::{
-        changes::Changes,
+        changes::{Changed, Changes},
         columns::{json_array, pieces, text},
     },
     ApplyError, Decoded, Projection, Tables,
@@ -53,7 +53,7 @@ impl Projection for DailyTotals {
         tx: &mut SqliteConnection,
         tables: Tables,
         events: &[&Decoded],
-        _: &mut Changes,
+        changes: &mut Changes,
     ) -> Result<(), ApplyError> {
         let mut days = Days::new();
         for decoded in events {
@@ -70,7 +70,11 @@ impl Projection for DailyTotals {
             day.position = envelope.position;
         }
         add_earlier(tx, tables, &mut days).await?;
-        save(tx, tables, &days).await
+        save(tx, tables, &days).await?;
+        let mut accounts: Vec<_> = days.into_keys().map(|(account, _)| account).collect();
+        accounts.dedup();
+        changes.add(|| accounts.into_iter().map(Changed::Day));
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use app::{
-    domain::{AccountId, EventId, TransferId, transfer::TransferEvent},
+    domain::{AccountId, EventId, TransferId, UserId, account::AccountEvent, transfer::TransferEvent},
     wire::{Event, StatementRow},
 };
 use async_trait::async_trait;
@@ -27,11 +27,11 @@ impl Projection for Statement {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["statement", "statement_transfers"]
+        &["statement", "statement_accounts", "statement_transfers"]
     }
 
     fn ddl(&self) -> &'static str {
@@ -48,6 +48,7 @@ impl Projection for Statement {
         let mut balances = load_balances(tx, tables, events).await?;
         let mut transfers = Descriptions::load(tx, tables, events).await?;
         let mut rows: Vec<StatementRow> = Vec::with_capacity(events.len());
+        let mut opened = Vec::new();
         let mut by_event: HashMap<EventId, usize> = HashMap::new();
         let mut reversed: Vec<StatementRow> = Vec::new();
 
@@ -61,8 +62,11 @@ impl Projection for Statement {
                 }
                 Event::Session(_) | Event::Projection(_) => continue,
             };
-            let Some(entry) = entry(event, envelope.recorded_at) else { continue };
             let account_id = AccountId(envelope.stream.id);
+            if let AccountEvent::AccountOpened { owner, .. } = event {
+                opened.push((account_id, *owner));
+            }
+            let Some(entry) = entry(event, envelope.recorded_at) else { continue };
             if let Some(target) = entry.reverses {
                 let earlier = if let Some(&index) = by_event.get(&target) {
                     rows.get_mut(index)
@@ -100,18 +104,56 @@ impl Projection for Statement {
             });
         }
 
+        save_owners(tx, tables, &opened).await?;
         save(tx, tables, &rows).await?;
         for row in &reversed {
             mark_reversed(tx, tables, row).await?;
         }
         transfers.save(tx, tables).await?;
-        changes.add(|| {
+        if changes.are_kept() {
             rows.extend(reversed);
             rows.sort_by_key(|row| row.position);
-            rows.into_iter().map(Changed::Statement)
-        });
+            let owners = load_owners(tx, tables, &rows).await?;
+            changes.add(|| {
+                rows.into_iter().map(|view| Changed::Statement { owner: owners.get(&view.account_id).copied(), view })
+            });
+        }
         Ok(())
     }
+}
+
+async fn save_owners(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    opened: &[(AccountId, UserId)],
+) -> Result<(), ApplyError> {
+    for piece in pieces(opened) {
+        QueryBuilder::new(tables.text("INSERT INTO statement_accounts{next} (account_id, owner) "))
+            .push_values(piece, |mut values, (account, owner)| {
+                values.push_bind(account.to_string()).push_bind(owner.to_string());
+            })
+            .build()
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whose accounts these entries are in.
+async fn load_owners(
+    tx: &mut SqliteConnection,
+    tables: Tables,
+    rows: &[StatementRow],
+) -> Result<HashMap<AccountId, UserId>, ApplyError> {
+    let accounts: BTreeSet<_> = rows.iter().map(|row| row.account_id).collect();
+    let rows = sqlx::query(tables.sql(
+        "SELECT account_id, owner FROM statement_accounts{next}
+         WHERE account_id IN (SELECT value FROM json_each(?))",
+    ))
+    .bind(json_array(accounts))
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| Ok((text(row, "account_id")?, text(row, "owner")?))).collect()
 }
 
 /// Descriptions of transfers on their way.

@@ -8,7 +8,7 @@ use app::{
         account::AccountEvent as A,
         transfer::{TransferEvent as T, TransferEvent},
     },
-    wire::{Envelope, Event, Position, TransferState, TransferView},
+    wire::{Envelope, Event, TransferState, TransferView},
 };
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
@@ -27,7 +27,6 @@ pub struct Transfers;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferRow {
     pub view: TransferView,
-    pub requested_position: Position,
     pub from_owner: Option<UserId>,
     /// `None` until the destination has promised.
     pub to_owner: Option<UserId>,
@@ -149,9 +148,9 @@ fn requested(
             requested_at: envelope.recorded_at,
             updated_at: envelope.recorded_at,
             version: envelope.version,
+            requested_position: envelope.position,
             position: envelope.position,
         },
-        requested_position: envelope.position,
         from_owner: owners.get(from).copied(),
         to_owner: None,
     })
@@ -262,9 +261,9 @@ pub fn transfer(row: &SqliteRow) -> Result<TransferRow, sqlx::Error> {
             requested_at: row.try_get("requested_at")?,
             updated_at: row.try_get("updated_at")?,
             version: version(row, "version")?,
+            requested_position: position(row, "requested_position")?,
             position: position(row, "position")?,
         },
-        requested_position: position(row, "requested_position")?,
         from_owner: optional(row, "from_owner")?,
         to_owner: optional(row, "to_owner")?,
     })
@@ -307,7 +306,7 @@ async fn save_rows(tx: &mut SqliteConnection, tables: Tables, rows: &[TransferRo
                 .push_bind(view.requested_at)
                 .push_bind(view.updated_at)
                 .push_bind(view.version.as_i64())
-                .push_bind(row.requested_position.as_i64())
+                .push_bind(view.requested_position.as_i64())
                 .push_bind(view.position.as_i64())
                 .push_bind(row.from_owner.map(|id| id.to_string()))
                 .push_bind(row.to_owner.map(|id| id.to_string()));

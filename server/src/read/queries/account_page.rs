@@ -3,7 +3,7 @@
 use app::{
     domain::{AccountId, Date},
     ports::Viewer,
-    wire::{AccountPage, AccountView, DailyTotal, DayBalance, Overview},
+    wire::{AccountPage, AccountView, DailyTotal, DayBalance, DayBalances, Overview, Position},
 };
 use sqlx::{Row as _, SqliteConnection};
 
@@ -36,13 +36,28 @@ pub(super) async fn account_page(
     let Some(account) = accounts::visible(tx, viewer, id).await? else { return Ok(None) };
     let statement = statement::page(tx, id, query).await?;
     let pending = if busy(&account) { transfers::pending(tx, id).await? } else { vec![] };
-    let days = day_balances(&daily_totals(tx, id).await?, today);
+    let days = days(tx, id, today).await?;
     Ok(Some(AccountPage { account, statement, pending, days }))
 }
 
 /// Only then is there a pending transfer to be looked for.
 fn busy(account: &AccountView) -> bool {
     account.held != 0 || account.expected != 0
+}
+
+/// What the chart of an account shows.
+pub(super) async fn days(
+    tx: &mut SqliteConnection,
+    account: AccountId,
+    today: Date,
+) -> Result<DayBalances, sqlx::Error> {
+    let days = day_balances(&daily_totals(tx, account).await?, today);
+    let position = sqlx::query("SELECT MAX(position) AS position FROM daily_totals WHERE account_id = ?")
+        .bind(account.to_string())
+        .fetch_one(tx)
+        .await?;
+    let position: Option<i64> = position.try_get("position")?;
+    Ok(DayBalances { days, position: position.map_or(Position(0), Position::from_i64) })
 }
 
 /// All days with movements, oldest first.

@@ -4,7 +4,7 @@ use app::{
     api::AppError,
     domain::{AccountId, UserId},
     ports::{AccountsFilter, Viewer},
-    wire::{AccountView, Page},
+    wire::{AccountView, Page, Position},
 };
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -88,6 +88,22 @@ pub(super) async fn for_overview(
         sql.push(" WHERE owner = ").push_bind(viewer.user_id.to_string()).push(" ORDER BY opened_at, id");
     }
     sql.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    rows(tx, sql).await
+}
+
+/// Accounts that changed after `after`, oldest change first.
+pub(super) async fn changed(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<AccountView>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" WHERE position > ").push_bind(after.as_i64());
+    if !viewer.is_admin() {
+        sql.push(" AND owner = ").push_bind(viewer.user_id.to_string());
+    }
+    sql.push(" ORDER BY position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     rows(tx, sql).await
 }
 

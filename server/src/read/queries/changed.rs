@@ -2,20 +2,22 @@
 
 use app::{
     api::AppError,
+    domain::{AccountId, Date},
     ports::{EventsFilter, Freshness, Viewer},
-    wire::{EventView, LiveQuery, Position, TransferView},
+    wire::{AccountView, LiveQuery, Position},
 };
 use serde::Serialize;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{
-    super::projections::{account_view, statement_row, sums, transfer_row},
-    ACCOUNTS, STATEMENT, SqlQueries, TIMELINE, TRANSFERS, TRIAL_BALANCE, accounts, events, statement, transfers,
-    unavailable,
+    super::feed::now, ACCOUNTS, DAILY_TOTALS, STATEMENT, SqlQueries, TIMELINE, TRANSFERS, TRIAL_BALANCE, account_page,
+    accounts, events, statement, transfers, trial_balance, unavailable,
 };
 
 /// More changes than this are not replayed: the reader gets the newest rows anew.
 const MOST_CHANGES: usize = 500;
+/// As many movements over all accounts are kept alive.
+const MOVEMENTS: i64 = 50;
 
 /// Rows of one live query, read in one transaction.
 pub struct LiveRows {
@@ -33,6 +35,8 @@ pub fn projections(query: LiveQuery) -> &'static [&'static str] {
     match query {
         LiveQuery::Accounts | LiveQuery::Account(_) => &[ACCOUNTS],
         LiveQuery::Statement(_) => &[STATEMENT, ACCOUNTS],
+        LiveQuery::Movements => &[STATEMENT],
+        LiveQuery::Days(_) => &[DAILY_TOTALS, ACCOUNTS],
         LiveQuery::Transfers | LiveQuery::Transfer(_) => &[TRANSFERS],
         LiveQuery::Events | LiveQuery::Stream(_) => &[TIMELINE],
         LiveQuery::TrialBalance => &[TRIAL_BALANCE],
@@ -70,88 +74,77 @@ async fn rows(
     after: Option<Position>,
 ) -> Result<Option<(usize, String)>, AppError> {
     match query {
-        LiveQuery::Accounts => {
-            let mut sql = select("accounts", accounts::COLUMNS, after);
-            if !viewer.is_admin() {
-                sql.push(" AND owner = ").push_bind(viewer.user_id.to_string());
-            }
-            listed(fetch(tx, sql, after, account_view).await?, after)
-        }
+        LiveQuery::Accounts => listed(accounts(tx, viewer, after).await.map_err(unavailable)?, after),
         LiveQuery::Account(id) => {
-            let account = accounts::visible(tx, viewer, id).await.map_err(unavailable)?.ok_or(AppError::NotFound)?;
+            let account = visible(tx, viewer, id).await?;
             one(account.position, account, after)
         }
         LiveQuery::Statement(id) => {
-            accounts::visible(tx, viewer, id).await.map_err(unavailable)?.ok_or(AppError::NotFound)?;
-            let mut sql = select("statement s", statement::COLUMNS, after);
-            sql.push(" AND account_id = ").push_bind(id.to_string());
-            listed(fetch(tx, sql, after, statement_row).await?, after)
+            visible(tx, viewer, id).await?;
+            listed(statement::changed(tx, id, after, MOST_CHANGES).await.map_err(unavailable)?, after)
         }
+        LiveQuery::Days(id) => {
+            visible(tx, viewer, id).await?;
+            let days = account_page::days(tx, id, Date::of_micros(now())).await.map_err(unavailable)?;
+            one(days.position, days, after)
+        }
+        LiveQuery::Movements => movements(tx, viewer, after).await,
         LiveQuery::Transfers => {
-            let mut sql = select("transfers", transfers::COLUMNS, after);
-            if !viewer.is_admin() {
-                sql.push(" AND (from_owner = ").push_bind(viewer.user_id.to_string());
-                sql.push(" OR to_owner = ").push_bind(viewer.user_id.to_string()).push(")");
-            }
-            let rows = fetch(tx, sql, after, transfer_row).await?;
-            listed(rows.into_iter().map(|row| row.view).collect::<Vec<TransferView>>(), after)
+            listed(transfers::changed(tx, viewer, after, MOST_CHANGES).await.map_err(unavailable)?, after)
         }
         LiveQuery::Transfer(id) => {
             let transfer = transfers::visible(tx, viewer, id).await.map_err(unavailable)?.ok_or(AppError::NotFound)?;
             one(transfer.position, transfer, after)
         }
-        LiveQuery::Events => listed(timeline(tx, viewer, EventsFilter::default(), after).await?, after),
+        LiveQuery::Events => {
+            listed(events::changed(tx, viewer, None, after, MOST_CHANGES).await.map_err(unavailable)?, after)
+        }
         LiveQuery::Stream(stream) => {
             let filter = EventsFilter { stream: Some(stream), ..EventsFilter::default() };
             if events::list(tx, viewer, &filter, 1).await.map_err(unavailable)?.items.is_empty() {
                 return Err(AppError::NotFound);
             }
-            listed(timeline(tx, viewer, filter, after).await?, after)
+            listed(events::changed(tx, viewer, Some(stream), after, MOST_CHANGES).await.map_err(unavailable)?, after)
         }
         LiveQuery::TrialBalance if viewer.is_admin() => {
-            let sql = select("trial_balance", "*", after);
-            let lines = fetch(tx, sql, after, |row| sums(row).map(|(currency, sums)| sums.line(currency))).await?;
+            let mut lines = trial_balance::all(tx).await.map_err(unavailable)?.lines;
+            lines.retain(|line| line.position > after.unwrap_or_default());
             listed(lines, after)
         }
         LiveQuery::TrialBalance => Err(AppError::NotFound),
     }
 }
 
-fn select(table: &'static str, columns: &'static str, after: Option<Position>) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT ");
-    sql.push(columns).push(" FROM ").push(table).push(" WHERE position > ");
-    sql.push_bind(after.unwrap_or_default().as_i64());
-    sql
+async fn visible(tx: &mut SqliteConnection, viewer: &Viewer, id: AccountId) -> Result<AccountView, AppError> {
+    accounts::visible(tx, viewer, id).await.map_err(unavailable)?.ok_or(AppError::NotFound)
 }
 
-async fn fetch<T>(
-    tx: &mut SqliteConnection,
-    mut sql: QueryBuilder<Sqlite>,
-    after: Option<Position>,
-    row: impl Fn(&sqlx::sqlite::SqliteRow) -> Result<T, sqlx::Error>,
-) -> Result<Vec<T>, AppError> {
-    // Changes: from where the reader stands on. Everything: the newest, and as many as a list shows at most.
-    sql.push(if after.is_some() { " ORDER BY position" } else { " ORDER BY position DESC" });
-    sql.push(" LIMIT ").push_bind(i64::try_from(MOST_CHANGES + 1).unwrap_or(i64::MAX));
-    let rows = sql.build().fetch_all(tx).await.map_err(unavailable)?;
-    rows.iter().map(row).collect::<Result<_, _>>().map_err(unavailable)
-}
-
-async fn timeline(
+async fn accounts(
     tx: &mut SqliteConnection,
     viewer: &Viewer,
-    filter: EventsFilter,
     after: Option<Position>,
-) -> Result<Vec<EventView>, AppError> {
-    let filter = EventsFilter { after, ascending: after.is_some(), ..filter };
-    let mut page = events::list(tx, viewer, &filter, MOST_CHANGES).await.map_err(unavailable)?;
-    if page.next.is_some()
-        && let Some(last) = page.items.last().cloned()
-    {
-        // One more than is replayed: says that there are too many.
-        page.items.push(last);
+) -> Result<Vec<AccountView>, sqlx::Error> {
+    match after {
+        Some(after) => accounts::changed(tx, viewer, after, MOST_CHANGES + 1).await,
+        None => accounts::for_overview(tx, viewer, MOST_CHANGES).await,
     }
-    Ok(page.items)
+}
+
+/// The newest movements, of which those that changed are sent: who has the others has them as they are.
+async fn movements(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    after: Option<Position>,
+) -> Result<Option<(usize, String)>, AppError> {
+    let own = statement::accounts_of(tx, viewer).await.map_err(unavailable)?;
+    let mut rows = statement::latest(tx, own.as_deref(), MOVEMENTS).await.map_err(unavailable)?;
+    rows.reverse();
+    let all_new = rows.first().is_some_and(|oldest| Some(oldest.entry_position) > after);
+    if after.is_some() && all_new && rows.len() >= usize::try_from(MOVEMENTS).unwrap_or(usize::MAX) {
+        return Ok(None);
+    }
+    rows.retain(|row| row.position > after.unwrap_or_default());
+    json(&rows).map(Some)
 }
 
 fn listed<T: Serialize>(mut rows: Vec<T>, after: Option<Position>) -> Result<Option<(usize, String)>, AppError> {
@@ -160,9 +153,6 @@ fn listed<T: Serialize>(mut rows: Vec<T>, after: Option<Position>) -> Result<Opt
             return Ok(None);
         }
         rows.truncate(MOST_CHANGES);
-    }
-    if after.is_none() {
-        rows.reverse();
     }
     json(&rows).map(Some)
 }

@@ -2,7 +2,7 @@
 
 use app::{
     ports::{EventsFilter, Viewer},
-    wire::{Actor, EventView, Page},
+    wire::{Actor, EventView, Page, Position, StreamId},
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
@@ -22,6 +22,47 @@ pub(super) async fn list(
     limit: usize,
 ) -> Result<Page<EventView>, sqlx::Error> {
     let direction = if filter.ascending { "" } else { " DESC" };
+    let mut sql = select(viewer);
+    // Which events, from narrow rows first: whole ones only of those that are shown.
+    matching(&mut sql, viewer, filter);
+    sql.push(" ORDER BY t.position").push(direction).push(" LIMIT ").push_bind(fetch(limit));
+    sql.push(") ORDER BY t.position").push(direction);
+    let views = rows(tx, viewer, sql).await?;
+    Ok(paging::cut(views, limit, |view: &EventView| view.position.to_string()))
+}
+
+/// Events after `after`, and those of streams that the viewer may see only since then, in order; more than `most` if not
+/// all of them are here. The newest `most` if that is `None`.
+pub(super) async fn changed(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    stream: Option<StreamId>,
+    after: Option<Position>,
+    most: usize,
+) -> Result<Vec<EventView>, sqlx::Error> {
+    let Some(after) = after else {
+        let filter = EventsFilter { stream, ..EventsFilter::default() };
+        return Ok(list(tx, viewer, &filter, most).await?.items);
+    };
+    let mut sql = select(viewer);
+    if viewer.is_admin() {
+        sql.push("SELECT t.position FROM timeline t WHERE t.position > ").push_bind(after.as_i64());
+    } else {
+        sql.push("SELECT t.position FROM stream_readers r CROSS JOIN timeline t ON t.stream = r.stream");
+        sql.push(" AND t.position > iif(r.from_position > ").push_bind(after.as_i64());
+        sql.push(", 0, ").push_bind(after.as_i64());
+        sql.push(") WHERE r.user_id = ").push_bind(viewer.user_id.to_string());
+    }
+    if let Some(stream) = stream {
+        sql.push(if viewer.is_admin() { " AND t.stream = " } else { " AND r.stream = " });
+        sql.push_bind(stream.to_string());
+    }
+    sql.push(" ORDER BY t.position LIMIT ").push_bind(fetch(most)).push(") ORDER BY t.position");
+    rows(tx, viewer, sql).await
+}
+
+/// Up to the opening of what the positions are in.
+fn select(viewer: &Viewer) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
         "SELECT f.position, f.event_id, f.stream, f.version, f.event_type, f.schema, f.payload, f.metadata,
              f.recorded_at, f.hash, t.currency, p.name AS actor_name, ",
@@ -32,13 +73,16 @@ pub(super) async fn list(
          FROM timeline t JOIN feed f ON f.position = t.position LEFT JOIN people p ON p.id = substr(t.actor, 6)
          WHERE t.position IN (",
     );
-    // Which events, from narrow rows first: whole ones only of those that are shown.
-    matching(&mut sql, viewer, filter);
-    sql.push(" ORDER BY t.position").push(direction).push(" LIMIT ").push_bind(fetch(limit));
-    sql.push(") ORDER BY t.position").push(direction);
+    sql
+}
+
+async fn rows(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    mut sql: QueryBuilder<Sqlite>,
+) -> Result<Vec<EventView>, sqlx::Error> {
     let rows = sql.build().fetch_all(tx).await?;
-    let views = rows.iter().map(|row| view(row).map(|view| shown_to(viewer, view))).collect::<Result<_, _>>()?;
-    Ok(paging::cut(views, limit, |view: &EventView| view.position.to_string()))
+    rows.iter().map(|row| view(row).map(|view| shown_to(viewer, view))).collect()
 }
 
 /// The cause of an event, unless it is in a stream that the viewer may not see.

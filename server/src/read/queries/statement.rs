@@ -5,13 +5,16 @@ use std::str::FromStr;
 use app::{
     api::AppError,
     domain::{AccountId, Date},
-    ports::StatementFilter,
-    wire::{Page, StatementRow, Version},
+    ports::{StatementFilter, Viewer},
+    wire::{Page, Position, StatementRow, Version},
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::{columns::json_array, projections::statement_row},
+    super::{
+        columns::{json_array, text},
+        projections::statement_row,
+    },
     paging::{self, fetch},
 };
 
@@ -132,6 +135,45 @@ fn with_text(sql: &mut QueryBuilder<Sqlite>, query: &Query) {
     if let Some(text) = &query.text {
         sql.push(" AND instr(s.search, ").push_bind(text.clone()).push(") > 0");
     }
+}
+
+/// Entries that are new or were reversed after `after`, oldest first; more than `most` if not all of them are here. The
+/// newest `most` if that is `None`.
+///
+/// Looks at the newest entries alone, by their key: an older one changes only by a newer one that reverses it.
+pub(super) async fn changed(
+    tx: &mut SqliteConnection,
+    account: AccountId,
+    after: Option<Position>,
+    most: usize,
+) -> Result<Vec<StatementRow>, sqlx::Error> {
+    let mut sql = QueryBuilder::new("WITH newest AS (SELECT version, entry_position, reverses FROM statement");
+    sql.push(" WHERE account_id = ").push_bind(account.to_string());
+    let limit = if after.is_some() { fetch(most) } else { i64::try_from(most).unwrap_or(i64::MAX) };
+    sql.push(" ORDER BY version DESC LIMIT ").push_bind(limit).push("), fresh AS (SELECT * FROM newest");
+    sql.push(" WHERE entry_position > ").push_bind(after.unwrap_or_default().as_i64()).push(") SELECT ");
+    sql.push(COLUMNS).push(" FROM statement s WHERE s.account_id = ").push_bind(account.to_string());
+    sql.push(" AND s.version IN (SELECT version FROM fresh");
+    if after.is_some() {
+        sql.push(" UNION SELECT f.version FROM fresh JOIN feed f ON f.event_id = fresh.reverses");
+    }
+    sql.push(") ORDER BY s.version");
+    sql.build().fetch_all(tx).await?.iter().map(statement_row).collect()
+}
+
+/// Accounts whose entries are the viewer's; `None`: an admin's, which are all.
+pub(super) async fn accounts_of(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+) -> Result<Option<Vec<AccountId>>, sqlx::Error> {
+    if viewer.is_admin() {
+        return Ok(None);
+    }
+    let rows = sqlx::query("SELECT account_id FROM statement_accounts WHERE owner = ?")
+        .bind(viewer.user_id.to_string())
+        .fetch_all(tx)
+        .await?;
+    rows.iter().map(|row| text(row, "account_id")).collect::<Result<_, _>>().map(Some)
 }
 
 /// The newest entries over `accounts`, or over all if that is `None`.

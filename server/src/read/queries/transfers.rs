@@ -5,7 +5,7 @@ use app::{
     api::AppError,
     domain::{AccountId, TransferId},
     ports::Viewer,
-    wire::{Page, TransferView},
+    wire::{Page, Position, TransferView},
 };
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -52,8 +52,34 @@ pub(super) async fn list(
     }
     sql.push(" ORDER BY requested_position DESC LIMIT ").push_bind(fetch(query.limit));
     let rows = rows(tx, sql).await?;
-    let page = paging::cut(rows, query.limit, |row| row.requested_position.to_string());
+    let page = paging::cut(rows, query.limit, |row| row.view.requested_position.to_string());
     Ok(Page { items: page.items.into_iter().map(|row| row.view).collect(), next: page.next })
+}
+
+/// Transfers that changed after `after`, oldest change first; more than `most` if not all of them are here. The newest
+/// `most` if that is `None`.
+pub(super) async fn changed(
+    tx: &mut SqliteConnection,
+    viewer: &Viewer,
+    after: Option<Position>,
+    most: usize,
+) -> Result<Vec<TransferView>, sqlx::Error> {
+    let Some(after) = after else {
+        let page = list(tx, viewer, None, &Query { before: i64::MAX, limit: most }).await?;
+        return Ok(page.items);
+    };
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(COLUMNS).push(" FROM transfers WHERE position > ").push_bind(after.as_i64());
+    if !viewer.is_admin() {
+        // From the viewer's own, never through everyone's.
+        for (before, column) in [(" AND id IN (", "from_owner"), (" UNION ALL ", "to_owner")] {
+            sql.push(before).push("SELECT id FROM transfers WHERE ").push(column).push(" = ");
+            sql.push_bind(viewer.user_id.to_string()).push(" AND position > ").push_bind(after.as_i64());
+        }
+        sql.push(")");
+    }
+    sql.push(" ORDER BY position LIMIT ").push_bind(fetch(most));
+    Ok(rows(tx, sql).await?.into_iter().map(|row| row.view).collect())
 }
 
 /// The newest rows where one of two columns is `key`: each by its own index, and only as many as can be shown.

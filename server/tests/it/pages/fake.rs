@@ -8,8 +8,8 @@ use app::{
     },
     ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
     wire::{
-        AccountPage, AccountView, Actor, DailyTotal, DayBalance, EntryKind, Event, EventView, Hash, Overview, Page,
-        Position, ReadStatus, Seen, StatementRow, StreamId, TransferState, TransferView, TrialBalance,
+        AccountPage, AccountView, Actor, DailyTotal, DayBalance, DayBalances, EntryKind, Event, EventView, Hash,
+        Overview, Page, Position, ReadStatus, Seen, StatementRow, StreamId, TransferState, TransferView, TrialBalance,
         TrialBalanceLine, Version, encode,
     },
 };
@@ -160,6 +160,7 @@ fn transfer() -> TransferView {
         requested_at: TODAY,
         updated_at: TODAY,
         version: Version(1),
+        requested_position: POSITION,
         position: POSITION,
     }
 }
@@ -228,7 +229,16 @@ impl QueryPort for Fake {
             account,
             statement: Page { items, next },
             pending: vec![transfer()],
-            days: vec![day(95, 1_900_000), day(60, 2_400_000), day(30, 1_400_000), day(1, 418_000), day(0, 1_348_000)],
+            days: DayBalances {
+                days: vec![
+                    day(95, 1_900_000),
+                    day(60, 2_400_000),
+                    day(30, 1_400_000),
+                    day(1, 418_000),
+                    day(0, 1_348_000),
+                ],
+                position: POSITION,
+            },
         };
         self.seen(page.clone(), page)
     }
