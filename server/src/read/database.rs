@@ -88,4 +88,6 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(30))
+        // Projections take turns at the one connection that writes: waiting is no reason to say so.
+        .acquire_slow_threshold(Duration::from_secs(15))
 }
