@@ -43,8 +43,9 @@ e2e: ## the browser tests alone (ARGS='…' is passed to Playwright)
 	cargo build -p server --bin daybook
 	@.build/e2e.sh $(ARGS)
 
-bench: ## measure Daybook against its peers (not written yet: says so and fails)
-	@echo "There are no benchmarks in the repository yet." >&2; exit 1
+bench: site ## measure Daybook against its peers, half an hour (ARGS='append --rounds 9' for one of them)
+	cargo bench -p server --bench measure -- $(ARGS)
+	cargo bench -p server --bench import
 
 fmt: ## format all Rust code
 	cargo fmt --all

@@ -91,7 +91,7 @@ let all: Place[];
 let sessions: Record<"customer" | "newcomer" | "admin", Ledger>;
 
 test.beforeAll(async () => {
-  test.setTimeout(90_000);
+  test.setTimeout(200_000);
   daybook = await Daybook.start([customer, newcomer, admin]);
   sessions = {
     customer: await Ledger.signIn(daybook, customer),
@@ -124,7 +124,7 @@ async function everywhere(browser: Browser, options: Parameters<Browser["newCont
 // What the dark has of its own is its colours.
 for (const [colorScheme, rules] of [["light", undefined], ["dark", ["color-contrast"]]] as const) {
   test(`every page is accessible, ${colorScheme}`, async ({ browser }) => {
-    test.setTimeout(180_000);
+    test.setTimeout(400_000);
     const faults: string[] = [];
     // Colours that are fading from one to another have no contrast to speak of.
     await everywhere(browser, { colorScheme, reducedMotion: "reduce" }, async (page, { name }) => {
@@ -150,7 +150,7 @@ const misfits = (page: Page) =>
   });
 
 test("nothing sticks out of a screen or is too small to read", async ({ browser }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(300_000);
   const faults: string[] = [];
   await everywhere(browser, { viewport: { width: 1280, height: 800 } }, async (page, { name }) => {
     const found = await misfits(page);
@@ -160,7 +160,7 @@ test("nothing sticks out of a screen or is too small to read", async ({ browser 
 });
 
 test("nothing sticks out on a phone, and what one can do stays in reach", async ({ browser }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(300_000);
   const faults: string[] = [];
   await everywhere(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }, async (page, { name, path, who }) => {
     const found = await misfits(page);

@@ -141,7 +141,8 @@ pub async fn withdraw_money(
     sender.send(&command_id, command, next.as_deref()).await
 }
 
-/// `to_id`, where it is filled in, is any account; else `to` is one that the form offered.
+/// `to` is an account that the form offered; where it is empty, `to_id` is any account. Both are one too many: money does
+/// not go where the reader may not have looked.
 #[server(prefix = "/api/fn", endpoint = "request_transfer")]
 pub async fn request_transfer(
     command_id: String,
@@ -155,9 +156,13 @@ pub async fn request_transfer(
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
     let command = (|| {
-        let (field, to) = match (filled(to_id), filled(to)) {
-            (Some(to), _) => ("to_id", to),
-            (None, to) => ("to", to.unwrap_or_default()),
+        let (field, to) = match (filled(to), filled(to_id)) {
+            (Some(_), Some(_)) => {
+                let what = "an account is chosen and another one's id is given: only one of them";
+                return Err(AppError::invalid("to", what));
+            }
+            (Some(to), None) => ("to", to),
+            (None, to_id) => ("to_id", to_id.unwrap_or_default()),
         };
         Ok(wire::RequestTransfer {
             transfer_id: None,

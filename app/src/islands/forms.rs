@@ -136,6 +136,10 @@ fn typed(input: &HtmlInputElement) {
 
 fn submit(form: HtmlFormElement, command: Command) {
     let Ok(body) = FormData::new_with_form(&form) else { return };
+    // An id that was typed before one of the accounts was chosen is no longer shown.
+    if body.get("to").as_string().is_some_and(|chosen| !chosen.is_empty()) {
+        body.delete("to_id");
+    }
     form.set_attribute("aria-busy", "true").ok();
     #[allow(clippy::cast_possible_truncation)]
     let sent = command.locale.format_time((js_sys::Date::now() * 1000.0) as i64);

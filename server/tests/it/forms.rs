@@ -104,6 +104,23 @@ async fn someone_signs_in_moves_money_sees_it_and_signs_out_without_a_script() {
     let told = browser.get(&told).await;
     assert!(told.text.contains("1,234.50") && told.text.contains("5,000.00"), "{}", told.text);
 
+    // One account chosen, another one's id typed before: money goes to neither.
+    let other = "0190f5fe-7c00-7a00-8000-000000000002";
+    let transfer = [
+        ("command_id", "0190f5fe-7c00-7a00-8000-0000000000a4"),
+        ("from", account),
+        ("to", other),
+        ("to_id", "0190f5fe-7c00-7a00-8000-000000000003"),
+        ("currency", "CZK"),
+        ("amount", "1"),
+        ("next", &page),
+    ];
+    let slip = format!("{page}/transfer");
+    let back = browser.submit(&slip, "request_transfer", &transfer).await;
+    let told = sent_to(&back).trim_start_matches(&app.url).to_owned();
+    assert!(told.starts_with(&slip), "{told}");
+    assert!(browser.get(&told).await.text.contains("only one of them"));
+
     let token = browser.cookies.iter().find(|(name, _)| name == "daybook").unwrap().clone();
     browser.submit("/", "sign_out", &[]).await;
     assert_eq!(sent_to(&browser.get("/").await).split('?').next(), Some("/sign-in"));
