@@ -266,11 +266,16 @@ test("what one stream has no room for is not called live", async ({ browser }) =
     const channel = new BroadcastChannel("daybook-live");
     const want = () => channel.postMessage(["want", "others", "999999999", ...queries].join("\n"));
     channel.onmessage = ({ data }) => data === "who" && want();
+    // Gone, it says no more.
+    addEventListener("leave", () => {
+      channel.onmessage = null;
+      channel.postMessage("bye\nothers");
+    });
     want();
   }, queries);
   const state = page.locator(".mast .live");
   await expect(state).toHaveText("not live: too many tabs");
-  await others.evaluate(() => new BroadcastChannel("daybook-live").postMessage("bye\nothers"));
+  await others.evaluate(() => void dispatchEvent(new Event("leave")));
   await others.close();
   await expect(state).toHaveText("live");
   await context.close();
