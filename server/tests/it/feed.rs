@@ -12,7 +12,7 @@ use server::{
     read::feed::{self, Feed, FeedError, OnSessionEvent},
 };
 
-use crate::history::{History, LONG, Log, Place, now, user};
+use crate::history::{History, LONG, Log, Place, now, texts, user};
 
 fn nobody() -> OnSessionEvent {
     Arc::new(|_, _| {})
@@ -158,8 +158,7 @@ async fn people_are_known_changed_and_forgotten() {
         let known = async {
             loop {
                 let mut tx = node.side.db.read().await.unwrap();
-                let names: Vec<String> =
-                    sqlx::query_scalar("SELECT name FROM people ORDER BY id").fetch_all(&mut *tx).await.unwrap();
+                let names: Vec<String> = texts(&mut tx, "SELECT name FROM people ORDER BY id").await;
                 if names == expected {
                     return;
                 }
@@ -179,7 +178,7 @@ async fn people_are_known_changed_and_forgotten() {
     let mut tx = node.side.db.read().await.unwrap();
     let known = async {
         loop {
-            let names: Vec<String> = sqlx::query_scalar("SELECT name FROM people").fetch_all(&mut *tx).await.unwrap();
+            let names: Vec<String> = texts(&mut tx, "SELECT name FROM people").await;
             if names == ["Eve"] {
                 return;
             }

@@ -20,7 +20,13 @@ use app::{
 use async_trait::async_trait;
 use server::{
     bus::{Bus, BusError, InProcess, LogHead, LogSource, PersonChange},
-    read::{ReadSide, database::ReadDb, dump::dump, projections},
+    read::{
+        ReadSide,
+        database::ReadDb,
+        dump::dump,
+        projections,
+        sql::{Sql, Tx},
+    },
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -397,4 +403,14 @@ pub async fn dumped(db: &ReadDb) -> String {
     let mut bytes = Vec::new();
     dump(db, &projections::all(), &mut bytes).await.unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+/// The only value of the only row.
+pub async fn number(tx: &mut Tx, sql: &'static str) -> i64 {
+    Sql::new(sql).fetch_one(tx).await.unwrap().only().unwrap()
+}
+
+/// The only column of all rows.
+pub async fn texts(tx: &mut Tx, sql: &'static str) -> Vec<String> {
+    Sql::new(sql).fetch_all(tx).await.unwrap().iter().map(|row| row.only().unwrap()).collect()
 }

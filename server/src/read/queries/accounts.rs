@@ -6,10 +6,12 @@ use app::{
     ports::{AccountsFilter, Viewer},
     wire::{AccountView, Page, Position},
 };
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    super::projections::account_view,
+    super::{
+        projections::account_view,
+        sql::{DbError, Sql, Tx},
+    },
     paging::{self, fetch},
 };
 
@@ -43,7 +45,7 @@ impl Query {
     }
 }
 
-pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Page<AccountView>, sqlx::Error> {
+pub(super) async fn list(tx: &mut Tx, query: &Query) -> Result<Page<AccountView>, DbError> {
     if query.nothing {
         return Ok(Page { items: vec![], next: None });
     }
@@ -64,11 +66,7 @@ pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Pag
 }
 
 /// The account, if this viewer may see it.
-pub(super) async fn visible(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    id: AccountId,
-) -> Result<Option<AccountView>, sqlx::Error> {
+pub(super) async fn visible(tx: &mut Tx, viewer: &Viewer, id: AccountId) -> Result<Option<AccountView>, DbError> {
     let mut sql = select();
     sql.push(" WHERE id = ").push_bind(id.to_string());
     let account = rows(tx, sql).await?.pop();
@@ -76,11 +74,7 @@ pub(super) async fn visible(
 }
 
 /// A customer's accounts in the order they were opened; for an admin those of all that changed last.
-pub(super) async fn for_overview(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    limit: usize,
-) -> Result<Vec<AccountView>, sqlx::Error> {
+pub(super) async fn for_overview(tx: &mut Tx, viewer: &Viewer, limit: usize) -> Result<Vec<AccountView>, DbError> {
     let mut sql = select();
     if viewer.is_admin() {
         sql.push(" ORDER BY position DESC");
@@ -93,11 +87,11 @@ pub(super) async fn for_overview(
 
 /// Accounts that changed after `after`, oldest change first.
 pub(super) async fn changed(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     after: Position,
     limit: usize,
-) -> Result<Vec<AccountView>, sqlx::Error> {
+) -> Result<Vec<AccountView>, DbError> {
     let mut sql = select();
     sql.push(" WHERE position > ").push_bind(after.as_i64());
     if !viewer.is_admin() {
@@ -107,12 +101,12 @@ pub(super) async fn changed(
     rows(tx, sql).await
 }
 
-fn select() -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT ");
+fn select() -> Sql<'static> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM accounts");
     sql
 }
 
-async fn rows(tx: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<AccountView>, sqlx::Error> {
-    sql.build().fetch_all(tx).await?.iter().map(account_view).collect()
+async fn rows(tx: &mut Tx, sql: Sql<'_>) -> Result<Vec<AccountView>, DbError> {
+    sql.fetch_all(tx).await?.iter().map(account_view).collect()
 }

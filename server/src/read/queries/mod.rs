@@ -25,9 +25,12 @@ use app::{
     },
 };
 use async_trait::async_trait;
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::{ReadSide, columns::json_array};
+use super::{
+    ReadSide,
+    columns::json_array,
+    sql::{DbError, Sql, Tx},
+};
 
 pub use changed::{LiveRows, projections};
 pub use events::shown_to;
@@ -62,7 +65,7 @@ impl SqlQueries {
 
 /// A read transaction, and how far what it shows has come.
 struct Snapshot {
-    tx: Transaction<'static, Sqlite>,
+    tx: Tx,
     position: Position,
     stale: bool,
 }
@@ -74,20 +77,22 @@ impl Snapshot {
 }
 
 /// The oldest checkpoint of `projections`; 0 if one of them has none yet.
-async fn oldest(tx: &mut SqliteConnection, projections: &[&str]) -> Result<Position, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT CASE WHEN COUNT(*) = json_array_length(?1) THEN MIN(position) ELSE 0 END AS position
-         FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?1))",
+async fn oldest(tx: &mut Tx, projections: &[&str]) -> Result<Position, DbError> {
+    let row = Sql::new(
+        "SELECT COUNT(*) AS known, COALESCE(MIN(position), 0) AS position FROM checkpoints
+         WHERE projection IN (SELECT value FROM {keys})",
     )
     .bind(json_array(projections))
     .fetch_one(tx)
     .await?;
-    row.try_get("position").map(Position::from_i64)
+    let known: i64 = row.try_get("known")?;
+    let all = usize::try_from(known).is_ok_and(|known| known == projections.len());
+    if all { row.try_get("position").map(Position::from_i64) } else { Ok(Position(0)) }
 }
 
 /// The database did not answer as it should: a pool that is busy is worth another try, all else goes to the log.
-fn unavailable(error: sqlx::Error) -> AppError {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
+fn unavailable(error: DbError) -> AppError {
+    if matches!(error, DbError::Busy) {
         return AppError::Unavailable { retry_after: 1 };
     }
     let mut random = [0; 8];
