@@ -22,12 +22,13 @@ use server::{
     bus::{Bus, BusError, InProcess, LogHead, LogSource, PersonChange},
     read::{
         ReadSide,
-        database::ReadDb,
+        database::{ReadDb, ReadDbError},
         dump::dump,
         projections,
         sql::{Sql, Tx},
     },
 };
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -343,20 +344,52 @@ pub fn now() -> i64 {
     i64::try_from(since.as_micros()).unwrap()
 }
 
-/// A read database in a folder of its own.
-pub struct Place(tempfile::TempDir);
+/// Where the read side's tests have their databases: a PostgreSQL server, or files if there is no word of one. The whole
+/// suite runs on either.
+pub const READ_SERVER: &str = "DAYBOOK_TEST_READ_SERVER";
+
+/// A read database of its own.
+pub enum Place {
+    Folder(tempfile::TempDir),
+    Server { url: String, database: String },
+}
 
 impl Place {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        match std::env::var(READ_SERVER) {
+            Ok(url) => Self::server(url),
+            Err(_) => Self::folder(),
+        }
     }
 
-    pub fn path(&self) -> std::path::PathBuf {
-        self.0.path().join("read.db")
+    pub fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
+    }
+
+    /// A database that is made when it is opened first, on the server at `url`.
+    pub fn server(url: String) -> Self {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        Self::Server { url, database: format!("read_{:016x}", u64::from_be_bytes(random)) }
     }
 
     pub async fn open(&self) -> ReadDb {
-        ReadDb::open(&self.path()).await.unwrap()
+        self.try_open().await.unwrap()
+    }
+
+    pub async fn try_open(&self) -> Result<ReadDb, ReadDbError> {
+        match self {
+            Self::Folder(folder) => ReadDb::open(&folder.path().join("read.db")).await,
+            Self::Server { url, database } => {
+                let mut server = PgConnection::connect(url).await.unwrap();
+                let known = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(database);
+                if known.fetch_optional(&mut server).await.unwrap().is_none() {
+                    server.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}"))).await.unwrap();
+                }
+                let (server, _) = url.rsplit_once('/').unwrap();
+                ReadDb::connect(&format!("{server}/{database}")).await
+            }
+        }
     }
 
     pub async fn start(&self, log: &Arc<Log>) -> Node {

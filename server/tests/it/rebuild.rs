@@ -12,7 +12,7 @@ use server::read::{
     database::{ReadDb, ReadDbError},
     projections::{self, ApplyError, Decoded, Projection, Tables},
     rebuild::{Progress, RebuildError, install, rebuild, rebuild_live},
-    sql::Tx,
+    sql::{Dialect, Tx},
 };
 
 use crate::history::{History, LONG, Log, NAMES, Place, dumped, number, texts};
@@ -29,7 +29,16 @@ async fn filled(history: &History) -> (Place, String) {
 
 async fn tables(db: &ReadDb) -> Vec<String> {
     let mut tx = db.read().await.unwrap();
-    texts(&mut tx, "SELECT name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name").await
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name"
+        }
+        Dialect::Postgres => {
+            "SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable
+             FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1"
+        }
+    };
+    texts(&mut tx, sql).await
 }
 
 /// The schema without how the statements that made it were spelt.
@@ -108,7 +117,7 @@ async fn r3_a_rebuild_that_was_cut_off_can_simply_be_started_again() {
 
     // Also where nobody starts it again: the next start clears it away.
     let mut tx = db.write().await.unwrap();
-    tx.define("CREATE TABLE accounts__next (id)").await.unwrap();
+    tx.define("CREATE TABLE accounts__next (id TEXT)").await.unwrap();
     tx.commit().await.unwrap();
     install(&db, &projections::all()).await.unwrap();
     assert!(!tables(&db).await.iter().any(|table| table.contains("__next")));
@@ -283,12 +292,27 @@ async fn a_read_database_of_a_newer_daybook_is_refused() {
     let mut tx = db.write().await.unwrap();
     tx.define(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'of tomorrow', 1, x'00', 1)",
+         SELECT 9999, 'of tomorrow', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
     )
     .await
     .unwrap();
     tx.commit().await.unwrap();
     db.close().await;
-    let error = ReadDb::open(&place.path()).await.unwrap_err();
+    let error = place.try_open().await.unwrap_err();
     assert!(matches!(error, ReadDbError::Newer { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn r4_the_same_events_make_the_same_dump_wherever_they_are_kept() {
+    let history = History::random(29, 1_500);
+    let (here, there) = (Place::new(), Place::folder());
+    let mut dumps = vec![];
+    for place in [&here, &there] {
+        let node = place.start(&Log::new(history.events.clone())).await;
+        node.reaches(history.head()).await;
+        dumps.push(node.dump().await);
+        node.stop().await;
+    }
+    assert_eq!(dumps[0], dumps[1]);
+    assert!(dumps[0].lines().count() > 1_500, "every event is in the timeline at least");
 }
