@@ -1,0 +1,12 @@
+import { chromium } from "@playwright/test";
+const [,, base, path, token] = process.argv;
+const b = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox","--disable-gpu"] });
+const c = await b.newContext({ baseURL: base });
+await c.addCookies([{ name: "daybook", value: token, url: base, httpOnly: true, sameSite: "Lax" }]);
+const p = await c.newPage();
+p.on("console", m => console.log("console", m.text()));
+p.on("pageerror", e => console.log("pageerror", e.message, e.stack));
+p.on("response", r => r.status()>=400 && console.log(r.status(), r.url()));
+await p.goto(path); await p.waitForTimeout(2500);
+await p.screenshot({ path: "/tmp/pagesshot/dbg.png", fullPage: true });
+await b.close();
