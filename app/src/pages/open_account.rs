@@ -51,8 +51,8 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             label: "Owner",
             value: visit.asked.query("owner").unwrap_or_default(),
             optional: true,
-            hint: Some("The id of the person it is for; yours if left empty."),
-            max_length: Some(36),
+            hint: Some("The e-mail address (or the id) of the person it is for; yours if left empty."),
+            max_length: Some(254),
             ..Field::default()
         };
         let limit = Field {

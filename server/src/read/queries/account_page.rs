@@ -22,12 +22,13 @@ const LATEST: i64 = 10;
 const CHART_DAYS: i32 = 90;
 
 pub(super) async fn overview(tx: &mut Tx, viewer: &Viewer) -> Result<Overview, DbError> {
-    let accounts = accounts::for_overview(tx, viewer, ACCOUNTS_SHOWN).await?;
-    let shown: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+    let listed = accounts::for_overview(tx, viewer, ACCOUNTS_SHOWN).await?;
+    let shown: Vec<AccountId> = listed.iter().map(|account| account.id).collect();
     // Whoever moved last is among the accounts that changed last: an admin's newest entries need no filter.
     let of = if viewer.is_admin() { None } else { Some(shown.as_slice()) };
     let latest = statement::latest(tx, of, LATEST).await?;
-    Ok(Overview { accounts, latest })
+    let totals = accounts::totals(tx, viewer).await?;
+    Ok(Overview { accounts: listed, totals, latest })
 }
 
 /// `None` if there is no such account for this viewer.

@@ -4,15 +4,17 @@ use app::{
     api::AppError,
     domain::{AccountId, UserId},
     ports::{AccountsFilter, Viewer},
-    wire::{AccountView, Page, Position},
+    wire::{AccountView, CurrencyTotal, Page, Position, Totals},
 };
 
 use super::{
     super::{
+        columns::{position, text},
         projections::account_view,
         sql::{DbError, Sql, Tx},
     },
     paging::{self, fetch},
+    wide_sum,
 };
 
 pub(super) const COLUMNS: &str =
@@ -83,6 +85,32 @@ pub(super) async fn for_overview(tx: &mut Tx, viewer: &Viewer, limit: usize) -> 
     }
     sql.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     rows(tx, sql).await
+}
+
+/// What the viewer's accounts come to; an admin's are all.
+pub(super) async fn totals(tx: &mut Tx, viewer: &Viewer) -> Result<Totals, DbError> {
+    // Summed in two halves: the sum of many balances may pass the end of 64 bits, which SUM refuses.
+    let mut sql = Sql::new(
+        "SELECT currency, COUNT(*) FILTER (WHERE status <> 'closed') AS accounts, MAX(position) AS position,
+             CAST(SUM(balance >> 32) AS BIGINT) AS high,
+             CAST(SUM(balance & 4294967295) AS BIGINT) AS low
+         FROM accounts",
+    );
+    if !viewer.is_admin() {
+        sql.push(" WHERE owner = ").push_bind(viewer.user_id.to_string());
+    }
+    sql.push(" GROUP BY currency ORDER BY accounts DESC, currency");
+    let mut totals = Totals { lines: vec![], position: Position(0) };
+    for row in &sql.fetch_all(tx).await? {
+        totals.position = totals.position.max(position(row, "position")?);
+        let accounts = row.try_get("accounts")?;
+        // A closed account is empty: only the last of a currency to be closed takes its line away.
+        if accounts > 0 {
+            let balance = wide_sum(row.try_get("high")?, row.try_get("low")?);
+            totals.lines.push(CurrencyTotal { currency: text(row, "currency")?, accounts, balance });
+        }
+    }
+    Ok(totals)
 }
 
 /// Accounts that changed after `after`, oldest change first.

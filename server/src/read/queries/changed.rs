@@ -36,7 +36,7 @@ pub struct LiveRows {
 /// The projections behind a live query: the first is the one whose rows it shows.
 pub fn projections(query: LiveQuery) -> &'static [&'static str] {
     match query {
-        LiveQuery::Accounts | LiveQuery::Account(_) => &[ACCOUNTS],
+        LiveQuery::Accounts | LiveQuery::Totals | LiveQuery::Account(_) => &[ACCOUNTS],
         LiveQuery::Statement(_) => &[STATEMENT, ACCOUNTS],
         LiveQuery::Movements => &[STATEMENT],
         LiveQuery::Days(_) => &[DAILY_TOTALS, ACCOUNTS],
@@ -78,6 +78,10 @@ async fn rows(
 ) -> Result<Option<(usize, String)>, AppError> {
     match query {
         LiveQuery::Accounts => listed(accounts(tx, viewer, after).await.map_err(unavailable)?, after),
+        LiveQuery::Totals => {
+            let totals = accounts::totals(tx, viewer).await.map_err(unavailable)?;
+            one(totals.position, totals, after)
+        }
         LiveQuery::Account(id) => {
             let account = visible(tx, viewer, id).await?;
             one(account.position, account, after)

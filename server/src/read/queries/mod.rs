@@ -17,19 +17,19 @@ use std::sync::Arc;
 
 use app::{
     api::AppError,
-    domain::{AccountId, Date, TransferId},
+    domain::{AccountId, Date, TransferId, UserId},
     ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, Viewer},
     wire::{
-        AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Seen, StatementRow,
-        TransferView, TrialBalance,
+        AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Person, Position, ReadStatus, Seen,
+        StatementRow, TransferView, TrialBalance,
     },
 };
 use async_trait::async_trait;
 
 use super::{
     ReadSide,
-    columns::json_array,
-    sql::{DbError, Sql, Tx},
+    columns::{json_array, text},
+    sql::{DbError, Row, Sql, Tx},
 };
 
 pub use changed::{LiveRows, projections};
@@ -88,6 +88,12 @@ async fn oldest(tx: &mut Tx, projections: &[&str]) -> Result<Position, DbError> 
     let known: i64 = row.try_get("known")?;
     let all = usize::try_from(known).is_ok_and(|known| known == projections.len());
     if all { row.try_get("position").map(Position::from_i64) } else { Ok(Position(0)) }
+}
+
+/// A sum of `n >> 32` and one of `n & 4294967295`, put together; one beyond 64 bits is held at their end.
+fn wide_sum(high: i64, low: i64) -> i64 {
+    let sum = (i128::from(high) << 32) + i128::from(low);
+    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The database did not answer as it should: a pool that is busy is worth another try, all else goes to the log.
@@ -219,6 +225,21 @@ impl QueryPort for SqlQueries {
         let mut snapshot = self.snapshot(&[TIMELINE], fresh).await?;
         let page = events::list(&mut snapshot.tx, viewer, &filter, limit).await.map_err(unavailable)?;
         Ok(snapshot.seen(page))
+    }
+
+    async fn people(&self, viewer: &Viewer, ids: &[UserId]) -> Result<Vec<Person>, AppError> {
+        if !viewer.is_admin() {
+            return Ok(vec![]);
+        }
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        let rows = Sql::new("SELECT id, name, email FROM people WHERE id IN (SELECT value FROM {keys})")
+            .bind(json_array(ids))
+            .fetch_all(&mut tx)
+            .await
+            .map_err(unavailable)?;
+        let person =
+            |row: &Row| Ok(Person { id: text(row, "id")?, name: row.try_get("name")?, email: row.try_get("email")? });
+        rows.iter().map(person).collect::<Result<_, _>>().map_err(unavailable)
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {

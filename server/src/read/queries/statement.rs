@@ -16,6 +16,7 @@ use super::{
         sql::{DbError, Row, Sql, Tx},
     },
     paging::{self, fetch},
+    wide_sum,
 };
 
 pub(super) const COLUMNS: &str = "s.account_id, s.event_id, s.kind, s.amount, s.balance, s.effective_on, s.recorded_at,
@@ -114,9 +115,7 @@ async fn page_by_date(tx: &mut Tx, account: AccountId, query: &Query) -> Result<
 }
 
 fn row_by_date(row: &Row) -> Result<StatementRow, DbError> {
-    let (high, low): (i64, i64) = (row.try_get("high")?, row.try_get("low")?);
-    let balance = (i128::from(high) << 32) + i128::from(low);
-    let balance = i64::try_from(balance).unwrap_or(if balance < 0 { i64::MIN } else { i64::MAX });
+    let balance = wide_sum(row.try_get("high")?, row.try_get("low")?);
     Ok(StatementRow { balance, ..statement_row(row)? })
 }
 
