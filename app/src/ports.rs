@@ -46,6 +46,15 @@ pub struct SignedIn {
     pub viewer: Viewer,
 }
 
+/// Someone who can sign in, as admins see them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Person {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub roles: Vec<Role>,
+}
+
 /// The command side: takes commands.
 #[async_trait]
 pub trait CommandPort: Send + Sync {
@@ -186,6 +195,8 @@ pub trait QueryPort: Send + Sync {
         filter: EventsFilter,
         fresh: Freshness,
     ) -> Result<Seen<Page<EventView>>, AppError>;
+    /// Whoever has this e-mail; [`AppError::NotFound`] for whoever is no admin.
+    async fn person(&self, viewer: &Viewer, email: &str) -> Result<Option<Person>, AppError>;
     async fn status(&self) -> Result<ReadStatus, AppError>;
     /// Has a parked projection try its event again; [`AppError::NotFound`] for whoever is no admin.
     async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError>;

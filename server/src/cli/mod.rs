@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         Command::Dump => dump::run(&existing(common)?).await,
-        Command::Import(args) => import::run(&open(common)?, *args).await,
+        Command::Import(args) => import::run(common, *args).await,
         Command::Export(args) => export::run(&existing(common)?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,

@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-use super::rest::{accounts, events, session, status};
+use super::rest::{accounts, events, session, status, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,7 @@ use super::rest::{accounts, events, session, status};
         session::sign_in, session::sign_out, session::renew,
         accounts::accounts, accounts::account, accounts::statement, accounts::transfers, accounts::transfer,
         accounts::trial_balance, events::events, events::stream, status::status, status::retry,
+        users::users,
     ),
     components(schemas(
         ProblemDetails,

@@ -9,6 +9,7 @@ mod accounts;
 mod changed;
 mod events;
 mod paging;
+mod people;
 mod statement;
 mod transfers;
 mod trial_balance;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use app::{
     api::AppError,
     domain::{AccountId, Date, TransferId},
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, Viewer},
+    ports::{AccountsFilter, EventsFilter, Freshness, Person, QueryPort, StatementFilter, Viewer},
     wire::{
         AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Seen, StatementRow,
         TransferView, TrialBalance,
@@ -214,6 +215,14 @@ impl QueryPort for SqlQueries {
         let mut snapshot = self.snapshot(&[TIMELINE], fresh).await?;
         let page = events::list(&mut snapshot.tx, viewer, &filter, limit).await.map_err(unavailable)?;
         Ok(snapshot.seen(page))
+    }
+
+    async fn person(&self, viewer: &Viewer, email: &str) -> Result<Option<Person>, AppError> {
+        if !viewer.is_admin() {
+            return Err(AppError::NotFound);
+        }
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        people::by_email(&mut tx, email).await.map_err(unavailable)
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {

@@ -6,7 +6,7 @@ use app::{
         AccountId, CommandId, Currency, Date, EventId, SessionId, TransferId, UserId,
         account::{AccountEvent, Status},
     },
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
+    ports::{AccountsFilter, EventsFilter, Freshness, Person, QueryPort, Role, StatementFilter, Viewer},
     wire::{
         AccountPage, AccountView, Actor, DailyTotal, DayBalance, DayBalances, EntryKind, Event, EventView, Hash,
         Overview, Page, Position, ReadStatus, Seen, StatementRow, StreamId, TransferState, TransferView, TrialBalance,
@@ -322,6 +322,9 @@ impl QueryPort for Fake {
         self.seen(Page { items, next }, no_page())
     }
 
+    async fn person(&self, _: &Viewer, _: &str) -> Result<Option<Person>, AppError> {
+        Err(AppError::NotFound)
+    }
     async fn status(&self) -> Result<ReadStatus, AppError> {
         Err(AppError::Unavailable { retry_after: 1 })
     }
