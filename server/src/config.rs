@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use app::wire::Hash;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
@@ -105,6 +106,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_MAX_CONNECTIONS", default_value = "8192", value_name = "CONNECTIONS",
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub max_connections: usize,
+    /// Requests a second of one client (by address; an IPv6 network of 64 bits is one), and in a burst five times as
+    /// many; more are answered 429. 0: no limit. The browser's files and clients on this machine are not counted
+    #[arg(long, env = "DAYBOOK_RATE_LIMIT", default_value = "200", value_name = "REQUESTS",
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit: u32,
     /// Seconds after which a request is given up
     #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub request_timeout: Duration,
@@ -115,6 +121,10 @@ pub struct VerifyArgs {
     /// Check against this anchor too: finds a removed tail or stream, and history rewritten with new hashes
     #[arg(long, env = "DAYBOOK_ANCHOR", value_name = "FILE")]
     pub anchor: Option<PathBuf>,
+    /// Public key that signed the anchor, as anchors carry it; that of the data folder if absent, and where that is lost
+    /// the one in the anchor
+    #[arg(long, env = "DAYBOOK_ANCHOR_KEY", value_name = "KEY", requires = "anchor")]
+    pub anchor_key: Option<Hash>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `daybook serve`: a node with the web in front of it, until it is told to stop.
 
-use std::{net::TcpListener, process::ExitCode, time::Duration};
+use std::{net::TcpListener, num::NonZeroU32, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,6 +67,7 @@ pub async fn serve(
         trusted_proxies: args.trusted_proxy.clone(),
         max_requests: args.max_requests,
         request_timeout: args.request_timeout,
+        rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
     if args.demo
