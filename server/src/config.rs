@@ -74,7 +74,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on
-    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_parser = address, value_name = "ADDRESS")]
     pub listen: SocketAddr,
     /// Origin under which browsers find it, such as https://daybook.example; needed behind a proxy
     #[arg(long, env = "DAYBOOK_PUBLIC_URL", value_name = "URL")]
@@ -180,10 +180,14 @@ pub enum TokenCommand {
     },
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and a port are expected, like 127.0.0.1:3000 or [::1]:3000".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        Ok(_) | Err(_) => Err("1 to 3600".to_owned()),
+        Ok(_) | Err(_) => Err("a whole number from 1 to 3600 is expected".to_owned()),
     }
 }
 
@@ -268,6 +272,48 @@ mod tests {
             assert!(argument.get_help().is_some(), "{argument} says nothing");
         }
         command.get_subcommands().for_each(every_value_has_an_environment_variable);
+    }
+
+    /// A value as README's tables have it: flag, environment variable, default.
+    type Row = (String, String, String);
+
+    fn values_of(command: &clap::Command, rows: &mut std::collections::BTreeSet<Row>) {
+        for argument in command.get_arguments().filter(|argument| argument.get_env().is_some()) {
+            let flag = argument.get_long().map_or_else(
+                || argument.get_value_names().expect("a value's name")[0].to_string(),
+                |long| format!("--{long}"),
+            );
+            let env = argument.get_env().expect("filtered").to_string_lossy().into_owned();
+            let off = matches!(argument.get_action(), clap::ArgAction::SetTrue);
+            let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+            let default = if off { "off".to_owned() } else { default.unwrap_or_default() };
+            let default = if argument.is_required_set() { "needed".to_owned() } else { default };
+            rows.insert((flag, env, default));
+        }
+        command.get_subcommands().for_each(|command| values_of(command, rows));
+    }
+
+    #[test]
+    fn readme_names_every_value_of_the_command_line_and_no_other() {
+        let mut command = Cli::command();
+        command.build();
+        let mut values = std::collections::BTreeSet::new();
+        values_of(&command, &mut values);
+        let readme = include_str!("../../README.md");
+        let cells = |line: &str| -> Vec<String> {
+            line.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned()).collect()
+        };
+        let described: std::collections::BTreeSet<Row> = readme
+            .lines()
+            .filter(|line| line.starts_with('|') && line.contains("`DAYBOOK_"))
+            .map(|line| match cells(line).as_slice() {
+                [flag, env, default, about] if !about.is_empty() => (flag.clone(), env.clone(), default.clone()),
+                other => panic!("not a row of four: {other:?}"),
+            })
+            .collect();
+        let missing: Vec<_> = values.difference(&described).collect();
+        let wrong: Vec<_> = described.difference(&values).collect();
+        assert!(missing.is_empty() && wrong.is_empty(), "missing in README: {missing:#?}\nnot in --help: {wrong:#?}");
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub fn log_to_stderr(common: &Common) -> anyhow::Result<()> {
 }
 
 fn open(common: &Common) -> anyhow::Result<DataDir> {
+    if common.data_dir.exists() && !common.data_dir.is_dir() {
+        bail!("the data folder {} is no folder but a file", common.data_dir.display());
+    }
     DataDir::open(&common.data_dir).with_context(|| format!("the data folder {}", common.data_dir.display()))
 }
 

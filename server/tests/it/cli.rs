@@ -74,6 +74,46 @@ async fn tls_speaks_http2_and_sets_its_headers() {
     app.stop().await;
 }
 
+/// `daybook` as a process of its own, until it ends: whether it succeeded, and what it said on stderr.
+async fn daybook(args: &[&str]) -> (bool, String) {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let run = move || std::process::Command::new(env!("CARGO_BIN_EXE_daybook")).args(args).output().unwrap();
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_said_in_one_line_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("a file"), "x").unwrap();
+    let (file, data) = (path("a file"), path("with spaces/data"));
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.pem");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    for (args, what) in [
+        (vec!["--data-dir", &file], "is no folder but a file"),
+        (vec!["--data-dir", "/proc/daybook"], "the data folder /proc/daybook: "),
+        (vec!["--data-dir", &data, "--listen", &port], "Address already in use"),
+        (vec!["--data-dir", &data, "--listen", "localhost"], "an address and a port are expected, like 127.0.0.1:3000"),
+        (
+            vec!["--data-dir", &data, "--listen", "127.0.0.1:0", "--tls-cert", &file, "--tls-key", &file],
+            "a file: there is none",
+        ),
+        (
+            vec!["--data-dir", &data, "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", "/none.key"],
+            "the private key /none.key: No such file",
+        ),
+    ] {
+        let (ok, said) = daybook(&[&["serve"], args.as_slice()].concat()).await;
+        assert!(!ok && said.starts_with("error: ") && said.contains(what), "{args:?}: {said}");
+        // clap adds a hint in a paragraph of its own.
+        let lines = said.lines().filter(|line| !line.is_empty() && !line.starts_with("For more")).count();
+        assert_eq!(lines, 1, "{said}");
+        assert!(!std::path::Path::new(&data).join("write.sqlite").exists(), "{args:?} made a ledger");
+    }
+}
+
 /// What the server chooses of HTTP/2 and HTTP/1.1.
 async fn negotiated(url: &str, certificate: &str) -> Option<Vec<u8>> {
     use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
