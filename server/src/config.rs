@@ -138,13 +138,13 @@ pub struct RebuildArgs {
 pub enum UserCommand {
     /// Add someone; prints a password unless one comes on stdin
     Add {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
-        /// As pages show it
+        /// Their name, as pages show it
         #[arg(long, env = "DAYBOOK_USER_NAME")]
         name: String,
-        /// May see everything, and operate
+        /// They may see everything, and operate
         #[arg(long, env = "DAYBOOK_USER_ADMIN")]
         admin: bool,
         /// Read the password from stdin, one line
@@ -155,7 +155,7 @@ pub enum UserCommand {
     List,
     /// Give someone a new password; ends all their sessions
     Password {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
         /// Read the password from stdin, one line
@@ -164,7 +164,7 @@ pub enum UserCommand {
     },
     /// Bar someone from signing in; ends all their sessions
     Disable {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },
@@ -174,7 +174,7 @@ pub enum UserCommand {
 pub enum TokenCommand {
     /// Print a session token for someone, good for 15 minutes and for renewals
     Create {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },

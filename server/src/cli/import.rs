@@ -38,7 +38,7 @@ pub struct ImportArgs {
     /// makes other accounts
     #[arg(long, env = "DAYBOOK_IMPORT_OWNER", value_name = "EMAIL")]
     pub owner: Option<String>,
-    /// ISO 4217
+    /// Currency of the amounts, ISO 4217
     #[arg(long, env = "DAYBOOK_IMPORT_CURRENCY", default_value = "CZK", value_name = "CODE")]
     pub currency: Currency,
     /// Overdraft limit of the accounts, such as 20000 or 19999.50; none if absent
@@ -68,6 +68,7 @@ pub enum ImportFormat {
 pub enum BalanceCheck {
     /// Each row's balance, as the file has it
     Rows,
+    /// The balance column is not compared
     None,
 }
 
