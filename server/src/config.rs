@@ -8,7 +8,7 @@ use std::{
 };
 
 use app::wire::Hash;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use crate::{
     cli::{export::ExportArgs, import::ImportArgs},
@@ -89,10 +89,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
     /// Listen on plain HTTP where others than this machine can reach it
-    #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP")]
+    #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub allow_insecure_http: bool,
     /// Fill an empty data folder with demo data first, and print who can sign in
-    #[arg(long, env = "DAYBOOK_DEMO")]
+    #[arg(long, env = "DAYBOOK_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
     /// Commands that wait for a commit at most; more are refused at once
     #[arg(long, env = "DAYBOOK_QUEUE", default_value = "8192", value_name = "COMMANDS",
@@ -145,10 +145,10 @@ pub enum UserCommand {
         #[arg(long, env = "DAYBOOK_USER_NAME")]
         name: String,
         /// They may see everything, and operate
-        #[arg(long, env = "DAYBOOK_USER_ADMIN")]
+        #[arg(long, env = "DAYBOOK_USER_ADMIN", value_parser = BoolishValueParser::new())]
         admin: bool,
         /// Read the password from stdin, one line
-        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
     },
     /// Everyone who was added
@@ -159,7 +159,7 @@ pub enum UserCommand {
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
         /// Read the password from stdin, one line
-        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
     },
     /// Bar someone from signing in; ends all their sessions
@@ -301,7 +301,7 @@ mod tests {
         values_of(&command, &mut values);
         let readme = include_str!("../../README.md");
         let cells = |line: &str| -> Vec<String> {
-            line.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned()).collect()
+            line.trim_matches('|').split('|').map(|cell| cell.trim_matches([' ', '`']).to_owned()).collect()
         };
         let described: std::collections::BTreeSet<Row> = readme
             .lines()

@@ -8,7 +8,7 @@ use app::{
     domain::{Currency, Date, UserId, parse_amount},
     ports::Role,
 };
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use indicatif::ProgressBar;
 
 use super::{node::Node, verify::progress_bar};
@@ -48,7 +48,7 @@ pub struct ImportArgs {
     #[arg(long, env = "DAYBOOK_IMPORT_BALANCE_CHECK", default_value = "rows", value_name = "HOW")]
     pub balance_check: BalanceCheck,
     /// Import the good rows of a file that has bad ones
-    #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS")]
+    #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS", value_parser = BoolishValueParser::new())]
     pub skip_bad_rows: bool,
     /// A running server to import through, such as http://127.0.0.1:3000
     #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]

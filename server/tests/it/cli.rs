@@ -76,8 +76,17 @@ async fn tls_speaks_http2_and_sets_its_headers() {
 
 /// `daybook` as a process of its own, until it ends: whether it succeeded, and what it said on stderr.
 async fn daybook(args: &[&str]) -> (bool, String) {
+    daybook_with(&[], args).await
+}
+
+/// [`daybook`], with these in its environment.
+async fn daybook_with(environment: &[(&str, &str)], args: &[&str]) -> (bool, String) {
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    let run = move || std::process::Command::new(env!("CARGO_BIN_EXE_daybook")).args(args).output().unwrap();
+    let run = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_daybook")).envs(environment).args(args).output().unwrap()
+    };
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     (output.status.success(), String::from_utf8(output.stderr).unwrap())
 }
@@ -111,6 +120,17 @@ async fn what_cannot_be_served_is_said_in_one_line_and_leaves_nothing_behind() {
         let lines = said.lines().filter(|line| !line.is_empty() && !line.starts_with("For more")).count();
         assert_eq!(lines, 1, "{said}");
         assert!(!std::path::Path::new(&data).join("write.sqlite").exists(), "{args:?} made a ledger");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_in_the_environment_is_on_or_off_as_people_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // An address for documentation: nobody can listen there.
+    let args = ["serve", "--data-dir", folder.path().to_str().unwrap(), "--listen", "192.0.2.1:9"];
+    for (value, what) in [("1", "listening on"), ("yes", "listening on"), ("0", "--tls-cert"), ("no", "--tls-cert")] {
+        let (_, said) = daybook_with(&[("DAYBOOK_ALLOW_INSECURE_HTTP", value)], &args).await;
+        assert!(said.contains(what), "{value}: {said}");
     }
 }
 
