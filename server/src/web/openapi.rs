@@ -140,6 +140,7 @@ impl Modify for Problems {
                     responses.entry(status.to_owned()).or_insert_with(|| described(text));
                 };
                 may_answer("400", "Malformed; `field` names the culprit");
+                may_answer("429", "Too many requests: see Retry-After");
                 may_answer("503", "Too busy, nothing was done: see Retry-After");
                 if !open {
                     may_answer("401", "Not signed in");
