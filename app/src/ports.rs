@@ -46,6 +46,15 @@ pub struct SignedIn {
     pub viewer: Viewer,
 }
 
+/// Someone who can sign in, as admins see them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct User {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub roles: Vec<Role>,
+}
+
 /// The command side: takes commands.
 #[async_trait]
 pub trait CommandPort: Send + Sync {
@@ -192,6 +201,8 @@ pub trait QueryPort: Send + Sync {
     ) -> Result<Seen<Page<EventView>>, AppError>;
     /// Those of `ids` who are known; nobody to whoever is no admin.
     async fn people(&self, viewer: &Viewer, ids: &[UserId]) -> Result<Vec<Person>, AppError>;
+    /// Whoever has this e-mail; [`AppError::NotFound`] for whoever is no admin.
+    async fn user(&self, viewer: &Viewer, email: &str) -> Result<Option<User>, AppError>;
     async fn status(&self) -> Result<ReadStatus, AppError>;
     /// Has a parked projection try its event again; [`AppError::NotFound`] for whoever is no admin.
     async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError>;

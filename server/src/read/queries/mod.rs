@@ -9,6 +9,7 @@ mod accounts;
 mod changed;
 mod events;
 mod paging;
+mod people;
 mod statement;
 mod transfers;
 mod trial_balance;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use app::{
     api::AppError,
     domain::{AccountId, Date, TransferId, UserId},
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, Viewer},
+    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, User, Viewer},
     wire::{
         AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Person, Position, ReadStatus, Seen,
         StatementRow, TransferView, TrialBalance,
@@ -28,8 +29,8 @@ use async_trait::async_trait;
 
 use super::{
     ReadSide,
-    columns::{json_array, text},
-    sql::{DbError, Row, Sql, Tx},
+    columns::json_array,
+    sql::{DbError, Sql, Tx},
 };
 
 pub use changed::{LiveRows, projections};
@@ -232,14 +233,15 @@ impl QueryPort for SqlQueries {
             return Ok(vec![]);
         }
         let mut tx = self.read.db.read().await.map_err(unavailable)?;
-        let rows = Sql::new("SELECT id, name, email FROM people WHERE id IN (SELECT value FROM {keys})")
-            .bind(json_array(ids))
-            .fetch_all(&mut tx)
-            .await
-            .map_err(unavailable)?;
-        let person =
-            |row: &Row| Ok(Person { id: text(row, "id")?, name: row.try_get("name")?, email: row.try_get("email")? });
-        rows.iter().map(person).collect::<Result<_, _>>().map_err(unavailable)
+        people::by_ids(&mut tx, ids).await.map_err(unavailable)
+    }
+
+    async fn user(&self, viewer: &Viewer, email: &str) -> Result<Option<User>, AppError> {
+        if !viewer.is_admin() {
+            return Err(AppError::NotFound);
+        }
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        people::by_email(&mut tx, email).await.map_err(unavailable)
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {

@@ -6,7 +6,7 @@ use app::{
         AccountId, CommandId, Currency, Date, EventId, SessionId, TransferId, UserId,
         account::{AccountEvent, Status},
     },
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
+    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, User, Viewer},
     wire::{
         AccountPage, AccountView, Actor, CurrencyTotal, DailyTotal, DayBalance, DayBalances, EntryKind, Event,
         EventView, Hash, Overview, Page, Person, Position, ReadStatus, Seen, StatementRow, StreamId, Totals,
@@ -343,6 +343,9 @@ impl QueryPort for Fake {
         Ok(ids.iter().map(|id| Person { id: *id, name: name.clone(), email: email.clone() }).collect())
     }
 
+    async fn user(&self, _: &Viewer, _: &str) -> Result<Option<User>, AppError> {
+        Err(AppError::NotFound)
+    }
     async fn status(&self) -> Result<ReadStatus, AppError> {
         Err(AppError::Unavailable { retry_after: 1 })
     }
