@@ -25,8 +25,10 @@ pub fn open_account() -> AnyView {
 async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let admin = visit.viewer.is_admin();
     let locale = visit.locale;
-    let refusal =
-        Refusal::read(&visit.asked, ENDPOINT, &["name", "currency", "owner", "overdraft_limit"], None, &locale);
+    let fields = ["name", "currency", "owner", "overdraft_limit"];
+    // What is not shown cannot have a refusal beside it.
+    let shown = if admin { &fields[..] } else { &fields[..2] };
+    let refusal = Refusal::read(&visit.asked, ENDPOINT, shown, None, &locale);
     let chosen = visit.asked.query("currency");
     let options = CURRENCIES.iter().filter_map(|code| code.parse::<Currency>().ok()).map(|currency| {
         let code = currency.code();
