@@ -63,6 +63,10 @@ fn literal(value: &Value<'_>) -> String {
         Value::Null => "NULL".to_owned(),
         Value::Int(value) => value.to_string(),
         Value::Text(value) => format!("'{}'", value.replace('\'', "''")),
-        Value::Blob(value) => format!("X'{}'", value.iter().map(|byte| format!("{byte:02X}")).collect::<String>()),
+        Value::Blob(value) => {
+            let digits = value.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let digits: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+            format!("X'{digits}'")
+        }
     }
 }

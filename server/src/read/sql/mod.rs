@@ -92,7 +92,8 @@ impl Dialect {
         let mut numbered = String::with_capacity(sql.len() + 16);
         for (index, part) in sql.split('?').enumerate() {
             if index > 0 {
-                numbered += &format!("${index}");
+                numbered.push('$');
+                numbered.push_str(&index.to_string());
             }
             numbered += part;
         }
