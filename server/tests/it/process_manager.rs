@@ -64,6 +64,7 @@ impl Running {
     async fn reached(&mut self, position: Position) {
         let there = |status: &ProcessStatus| match status {
             ProcessStatus::Running(reached) => *reached >= position,
+            ProcessStatus::StandingBy => false,
             ProcessStatus::Parked { position, error } => panic!("parked at {position}: {error}"),
         };
         self.status.wait_for(there).await.unwrap();
@@ -90,7 +91,7 @@ impl Running {
         let status = self.status.wait_for(|status| matches!(status, ProcessStatus::Parked { .. })).await.unwrap();
         match &*status {
             ProcessStatus::Parked { position, error } => (*position, error.clone()),
-            ProcessStatus::Running(_) => unreachable!(),
+            ProcessStatus::Running(_) | ProcessStatus::StandingBy => unreachable!(),
         }
     }
 }
@@ -305,6 +306,7 @@ async fn assert_late_copies_change_nothing(side: &WriteSide, id: TransferId, mut
                 stream,
                 expected: None,
                 intent: intent.clone(),
+                lease: None,
             };
             match side.writer.submit(submission).await {
                 Ok(receipt) => assert!(receipt.repeated || receipt.events.is_empty(), "{name}"),
@@ -389,6 +391,7 @@ async fn nobody_can_hold_up_a_transfer_by_taking_the_id_of_a_step() {
             stream: to.into(),
             expected: None,
             intent: Intent::Account(deposit),
+            lease: None,
         };
         side.writer.submit(submission).await.unwrap();
     }

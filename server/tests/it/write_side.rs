@@ -98,6 +98,7 @@ impl WriteSide {
                 stream: stream.into(),
                 expected: None,
                 intent,
+                lease: None,
             })
             .await
     }
