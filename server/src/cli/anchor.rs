@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 
 use crate::{
-    config::DataDir,
+    config::{AnchorArgs, DataDir},
     write::{
         anchor::Anchor,
+        database::WriteDb,
         keys::SigningKeys,
-        store::{EventStore as _, SqliteStore},
         writer::{Clock as _, SystemClock},
     },
 };
 
 /// Prints one line.
-pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
+pub async fn run(data: &DataDir, args: AnchorArgs) -> anyhow::Result<ExitCode> {
     let keys = SigningKeys::load_or_create(&data.signing_key())?;
-    let store = SqliteStore::open(&data.write_db()).await?;
-    let head = store.head().await?;
-    store.close().await?;
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
+    let head = db.store.head().await?;
+    db.close().await?;
     println!("{}", Anchor::sign(&head, SystemClock.now_micros(), &keys).to_line());
     Ok(ExitCode::SUCCESS)
 }

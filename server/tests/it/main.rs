@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod copy;
 mod dying_store;
 mod feed;
 mod forms;
@@ -16,6 +17,7 @@ mod live;
 mod operations;
 mod pages;
 mod postgres;
+mod postgres_store;
 mod process_manager;
 mod projections;
 mod queries;

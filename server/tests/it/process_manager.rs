@@ -1,6 +1,6 @@
 //! Transfers are carried to their end exactly once, whatever crashes in between.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::{
     domain::{
@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::{
     dying_store::{Death, DyingStore},
+    write_support::Faulty,
     write_side::{WriteSide, assert_conserved, rand, read, user},
 };
 
@@ -50,7 +51,12 @@ struct Running {
 
 impl Running {
     fn start(side: &WriteSide) -> Self {
+        Self::start_with(side, Duration::from_secs(5))
+    }
+
+    fn start_with(side: &WriteSide, lease: Duration) -> Self {
         let manager = ProcessManager::new(side.store.clone(), side.writer.clone(), side.head.clone());
+        let manager = manager.with_lease_of(lease);
         let (status, cancel) = (manager.status(), CancellationToken::new());
         let task = tokio::spawn(manager.run(cancel.clone()));
         Self { status, cancel, task }
@@ -238,6 +244,51 @@ async fn a_crash_at_any_step_of_a_declined_transfer_lets_it_fail_once() {
     let source = side.account_state(from).await;
     assert_eq!((source.balance, source.held), (100, 0));
     crash_everywhere(&side, AccountId(Uuid::from_u128(4)), from, &DECLINED_AT_SOURCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_manager_that_was_paused_past_its_lease_wakes_up_late_and_changes_nothing() {
+    const SHORT: Duration = Duration::from_millis(400);
+    let side = WriteSide::on_postgres().await;
+    let (from, to) = (side.open_account(user(1), "CZK", 1000).await, side.open_account(user(2), "CZK", 0).await);
+    let paused = watch::Sender::new(None);
+    let first = side
+        .reopen_with(
+            |inner| {
+                let faulty = Faulty::over(inner);
+                paused.send_replace(Some(faulty.clone()));
+                faulty
+            },
+            WriterSettings::default(),
+        )
+        .await;
+    let gate = paused.borrow().clone().unwrap();
+    let mut one = Running::start_with(&first, SHORT);
+    one.reached(side.store.head().await.unwrap().position).await;
+    let second = side.reopen().await;
+    let mut two = Running::start_with(&second, SHORT);
+
+    // In the middle of the append that takes the first step.
+    gate.hold();
+    let id = side.request_transfer(from, to, 60).await;
+    gate.appends(1).await;
+    gate.away(true);
+    assert_eq!(two.ended(&second, id).await.status, TransferStatus::Completed);
+    two.reached(side.store.head().await.unwrap().position).await;
+    assert_eq!(life(&side.log().await, id), COMPLETED);
+    let log = side.log().await;
+
+    gate.away(false);
+    gate.release(1000);
+    one.status.wait_for(|status| *status == ProcessStatus::StandingBy).await.unwrap();
+    assert_eq!(side.log().await, log);
+    // It still does its duty once the other is gone.
+    two.stop().await;
+    let again = side.request_transfer(from, to, 60).await;
+    assert_eq!(one.ended(&first, again).await.status, TransferStatus::Completed);
+    one.stop().await;
+    assert_eq!(side.account_state(to).await.balance, 120);
+    assert_conserved(&side.log().await);
 }
 
 #[tokio::test]

@@ -145,7 +145,8 @@ impl Loop {
         }
         (self.committed, self.tip) = (Some(head), head);
         (self.others.behind, self.others.again) = (false, None);
-        self.heads.send_replace(head);
+        // An empty log is said, too.
+        self.heads.send_if_modified(|known| std::mem::replace(known, head) != head || head == Head::EMPTY);
         Ok(())
     }
 
