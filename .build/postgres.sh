@@ -43,7 +43,10 @@ start() {
     fi
     bin=$(programs) || { .build/tools.sh postgres; bin=$(programs); } || die "PostgreSQL could not be installed"
     folder=$(mktemp -d "${TMPDIR:-/tmp}/daybook-postgres.XXXXXX")
-    if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
+    # It speaks TLS, too, with the certificate that other tests have.
+    cp server/tests/it/localhost.pem server/tests/it/localhost.key "$folder"
+    chmod 600 "$folder/localhost.key"
+    if [ "$(id -u)" = 0 ]; then chown -R postgres "$folder"; fi
     (
         # Its user may not be allowed into the folder that this was called from.
         cd "$folder"
@@ -53,7 +56,8 @@ start() {
         for try in 1 2 3; do
             port=$(free_port)
             if as_its_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" start -o "-p $port -c listen_addresses=127.0.0.1 \
-                -c unix_socket_directories=$folder -c max_connections=500" </dev/null >"$folder/start.log" 2>&1; then
+                -c unix_socket_directories=$folder -c max_connections=500 \
+                -c ssl=on -c ssl_cert_file=$folder/localhost.pem -c ssl_key_file=$folder/localhost.key" </dev/null >"$folder/start.log" 2>&1; then
                 echo "$port" >"$folder/port"
                 break
             fi
@@ -63,7 +67,7 @@ start() {
     if [ -n "$watched" ]; then
         setsid .build/postgres.sh end-after "$watched" "$folder" </dev/null >/dev/null 2>&1 &
     fi
-    printf 'export DAYBOOK_TEST_POSTGRES=%q\n' "postgres://daybook@127.0.0.1:$(cat "$folder/port")/postgres"
+    printf 'export DAYBOOK_TEST_POSTGRES=%q\n' "postgres://daybook@127.0.0.1:$(cat "$folder/port")/postgres?sslmode=disable"
     printf 'export DAYBOOK_TEST_POSTGRES_FOLDER=%q\n' "$folder"
 }
 

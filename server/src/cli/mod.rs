@@ -28,8 +28,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
     match cli.command {
         Command::Serve(args) => serve::run(&open(common)?, *args).await,
-        Command::Verify(args) => verify::run(&ledger(common, &args.write_db)?, args).await,
-        Command::Anchor(args) => anchor::run(&ledger(common, &args.write_db)?, args).await,
+        Command::Verify(args) => verify::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        Command::Anchor(args) => anchor::run(&ledger(common, args.write_db.as_ref())?, args).await,
         Command::Copy(args) => copy::run(args).await,
         Command::Migrate(args) => copy::migrate(args).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
@@ -59,7 +59,7 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
 }
 
 /// The data folder of a ledger that may be elsewhere.
-fn ledger(common: &Common, write_db: &Option<WriteUrl>) -> anyhow::Result<DataDir> {
+fn ledger(common: &Common, write_db: Option<&WriteUrl>) -> anyhow::Result<DataDir> {
     if write_db.is_some() { open(common) } else { existing(common) }
 }
 

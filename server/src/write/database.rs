@@ -103,7 +103,8 @@ impl WriteDb {
         match (admin, node) {
             (WriteUrl::Sqlite(file), _) => Ok(SqliteStore::open(file).await?.close().await?),
             (WriteUrl::Postgres(admin), Some(WriteUrl::Postgres(node))) => {
-                let role = PgConnectOptions::from_str(node).map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+                let role =
+                    PgConnectOptions::from_str(node).map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
                 PostgresStore::migrate(admin, Some(role.get_username())).await
             }
             (WriteUrl::Postgres(admin), Some(WriteUrl::Sqlite(_)) | None) => PostgresStore::migrate(admin, None).await,

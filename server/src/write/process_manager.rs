@@ -152,7 +152,7 @@ impl ProcessManager {
     /// that position, or because someone else took over.
     async fn work(&mut self) -> Result<Infallible, (Position, ParkReason)> {
         let at_start = |reason| (Position(0), reason);
-        let holder = self.store.holder().to_owned();
+        let holder = self.store.holder();
         self.lease = loop {
             if let Some(lease) = retrying(|| self.store.acquire(NAME, &holder, self.ttl)).await.map_err(at_start)? {
                 break lease;

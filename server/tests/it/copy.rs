@@ -47,7 +47,10 @@ async fn people(db: &WriteDb) {
 
 async fn copied(from: &WriteDb, to: &WriteDb) -> Copied {
     let copied = copy(from, to, |_, _, _| {}).await.unwrap();
-    assert_eq!(to.store.read_log(Position(0), u32::MAX).await.unwrap(), from.store.read_log(Position(0), u32::MAX).await.unwrap());
+    assert_eq!(
+        to.store.read_log(Position(0), u32::MAX).await.unwrap(),
+        from.store.read_log(Position(0), u32::MAX).await.unwrap()
+    );
     assert_eq!(to.store.head().await.unwrap(), from.store.head().await.unwrap());
     let (ours, theirs) = (from.people.list().await.unwrap(), to.people.list().await.unwrap());
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));

@@ -30,13 +30,15 @@ fn start() -> String {
     let url = url.unwrap_or_else(|| {
         panic!("no PostgreSQL to test against: `eval \"$(.build/postgres.sh start)\"` starts one, or says why not")
     });
-    url.trim_matches('\'').to_owned()
+    // As a shell reads it.
+    url.trim_matches('\'').replace('\\', "")
 }
 
 /// `url`, but of another database or another user.
 pub fn with_database(url: &str, database: &str) -> String {
-    let (server, _) = url.rsplit_once('/').unwrap();
-    format!("{server}/{database}")
+    let (server, old) = url.rsplit_once('/').unwrap();
+    let options = old.split_once('?').map_or(String::new(), |(_, options)| format!("?{options}"));
+    format!("{server}/{database}{options}")
 }
 
 pub fn with_user(url: &str, user: &str) -> String {

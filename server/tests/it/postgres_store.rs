@@ -162,3 +162,27 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let error = PostgresStore::open(&format!("postgres://daybook@{nowhere}/x")).await.err().unwrap();
     assert!(matches!(error, OpenError::Store(StoreError::Unavailable(_))), "{error:?}");
 }
+
+#[tokio::test]
+async fn tls_is_used_as_the_url_says_and_a_certificate_that_nobody_vouches_for_is_refused() {
+    if !server().await.contains("sslmode=disable") {
+        eprintln!("not tried: this server is not ours, and whether it speaks TLS is not known");
+        return;
+    }
+    let place = TempPostgres::new().await;
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.pem");
+    let with = |options: &str| place.url.replace("sslmode=disable", options);
+    let is_encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    for (options, encrypted) in [
+        ("sslmode=disable".to_owned(), false),
+        ("sslmode=require".to_owned(), true),
+        (format!("sslmode=verify-full&sslrootcert={certificate}"), true),
+    ] {
+        let store = PostgresStore::open(&with(&options)).await.unwrap();
+        append_one(&store, store.head().await.unwrap().position.0 + 1).await;
+        let found: bool = sqlx::query_scalar(is_encrypted).fetch_one(store.pool()).await.unwrap();
+        assert_eq!(found, encrypted, "{options}");
+    }
+    let error = PostgresStore::open(&with("sslmode=verify-full")).await.err().unwrap();
+    assert!(matches!(error, OpenError::Store(StoreError::Unavailable(_))), "{error:?}");
+}

@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 use super::{
     dying_store::{Death, DyingStore},
-    write_support::Faulty,
     write_side::{WriteSide, assert_conserved, rand, read, user},
+    write_support::Faulty,
 };
 
 const COMPLETED: [&str; 6] = [

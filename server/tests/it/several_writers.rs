@@ -44,8 +44,11 @@ struct Node {
 impl Node {
     async fn on(place: &TempPostgres) -> Self {
         let store = place.open().await;
-        let (writer, heads, _task) =
-            Writer::start(store.clone(), Arc::new(SystemClock), WriterSettings { batch: 16, ..WriterSettings::default() });
+        let (writer, heads, _task) = Writer::start(
+            store.clone(),
+            Arc::new(SystemClock),
+            WriterSettings { batch: 16, ..WriterSettings::default() },
+        );
         Self { store, writer, heads, _task }
     }
 }
@@ -169,7 +172,8 @@ async fn w4_a_command_sent_to_every_writer_at_once_is_stored_once() {
     }
     // Another command under an id that another node knows.
     let stored = nodes[0].store.read_log(Position(2), 1).await.unwrap();
-    let taken = (100..160).find(|number| app::domain::EventId::derive(command(*number), 0) == stored[0].event_id).unwrap();
+    let taken =
+        (100..160).find(|number| app::domain::EventId::derive(command(*number), 0) == stored[0].event_id).unwrap();
     for node in &nodes {
         let error = node.writer.submit(deposit(taken, 0, 5)).await.unwrap_err();
         assert!(matches!(error, SubmitError::IdReused), "{error:?}");

@@ -336,7 +336,7 @@ impl EventStore for Faulty {
         self.inner.save_checkpoint_under(lease, name, position).await
     }
 
-    fn holder(&self) -> &str {
+    fn holder(&self) -> String {
         self.inner.holder()
     }
 

@@ -128,7 +128,8 @@ impl People {
         let email = email(&new.email)?;
         let name = name(&new.name)?;
         let id = UserId(random_id(now)?);
-        let sql = "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql =
+            "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
         let (person, roles, password) = (id.to_string(), to_json(&new.roles)?, new.password.0);
         let added = with_pool!(&self.db, pool => {
             let row = sqlx::query(sql).bind(person).bind(email).bind(name).bind(roles).bind(password).bind(now);
@@ -342,7 +343,12 @@ fn name(text: &str) -> Result<String, PeopleError> {
 
 fn person((id, name, email, roles, password, disabled, created_at): Columns) -> Result<PersonRow, PeopleError> {
     let (id, roles) = (UserId(uuid("id", &id)?), from_json("roles", &roles)?);
-    Ok(PersonRow { person: Person { id, name, email, roles }, password: HashedPassword(password), disabled, created_at })
+    Ok(PersonRow {
+        person: Person { id, name, email, roles },
+        password: HashedPassword(password),
+        disabled,
+        created_at,
+    })
 }
 
 fn uuid(column: &str, text: &str) -> Result<uuid::Uuid, PeopleError> {

@@ -121,8 +121,8 @@ pub trait EventStore: Send + Sync {
 
     /// Who this process is among those that share the log. Where there is only one, the same after each start, so that
     /// it need not wait for its own old leases.
-    fn holder(&self) -> &str {
-        "the only process"
+    fn holder(&self) -> String {
+        "the only process".to_owned()
     }
 
     /// Takes the lease `name` for `holder` if nobody has it, or `holder` itself, with a new fence; `None` if someone
@@ -153,20 +153,20 @@ async fn find_commands<F: Future<Output = Result<Vec<Envelope>, StoreError>>>(
     commands: &[CommandId],
     find_events: impl Fn(Vec<EventId>) -> F,
 ) -> Result<Vec<Envelope>, StoreError> {
-        // A command's event ids follow from its own: the first are looked up, and of those found the next, until
-        // there are no more.
-        let mut found = Vec::new();
-        let mut wanted = commands.to_vec();
-        for index in 0.. {
-            let ids: Vec<EventId> = wanted.iter().map(|command| EventId::derive(*command, index)).collect();
-            let events = find_events(ids).await?;
-            if events.is_empty() {
-                break;
-            }
-            let there: HashSet<EventId> = events.iter().map(|event| event.event_id).collect();
-            wanted.retain(|command| there.contains(&EventId::derive(*command, index)));
-            found.extend(events);
+    // A command's event ids follow from its own: the first are looked up, and of those found the next, until
+    // there are no more.
+    let mut found = Vec::new();
+    let mut wanted = commands.to_vec();
+    for index in 0.. {
+        let ids: Vec<EventId> = wanted.iter().map(|command| EventId::derive(*command, index)).collect();
+        let events = find_events(ids).await?;
+        if events.is_empty() {
+            break;
         }
-        found.sort_unstable_by_key(|event: &Envelope| event.position);
+        let there: HashSet<EventId> = events.iter().map(|event| event.event_id).collect();
+        wanted.retain(|command| there.contains(&EventId::derive(*command, index)));
+        found.extend(events);
+    }
+    found.sort_unstable_by_key(|event: &Envelope| event.position);
     Ok(found)
 }

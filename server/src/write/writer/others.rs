@@ -198,5 +198,5 @@ pub(super) async fn further(heard: &mut Option<watch::Receiver<Position>>, known
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -89,7 +89,8 @@ impl Appender {
             }
             Ok(())
         };
-        let result = timeout(PATIENCE, work).await.unwrap_or_else(|late| Err(StoreError::OutcomeUnknown(Arc::new(late))));
+        let result =
+            timeout(PATIENCE, work).await.unwrap_or_else(|late| Err(StoreError::OutcomeUnknown(Arc::new(late))));
         match &result {
             Ok(()) => *line = Line::Open(connection),
             Err(StoreError::OutcomeUnknown(_)) => self.unsettled.store(true, Ordering::SeqCst),

@@ -224,8 +224,8 @@ impl EventStore for PostgresStore {
         self.save(Some(lease), name, position).await
     }
 
-    fn holder(&self) -> &str {
-        &self.holder
+    fn holder(&self) -> String {
+        self.holder.clone()
     }
 
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
@@ -260,7 +260,14 @@ impl EventStore for PostgresStore {
 
 /// Keeps `heard` where the log ends: told by each append, and looking by itself when nothing was said for a while.
 async fn listen(pool: PgPool, heard: watch::Sender<Position>) {
-    let further = |position| heard.send_if_modified(|known| position > *known && { *known = position; true });
+    let further = |position| {
+        heard.send_if_modified(|known| {
+            position > *known && {
+                *known = position;
+                true
+            }
+        })
+    };
     let follow = async || -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen("daybook_log").await?;

@@ -66,7 +66,9 @@ pub(super) async fn check_durability(pool: &PgPool) -> Result<(), OpenError> {
         current_setting('full_page_writes')";
     let (commit, fsync, pages): (String, String, String) = sqlx::query_as(sql).fetch_one(pool).await.map_err(broken)?;
     if !matches!(commit.as_str(), "on" | "remote_apply") {
-        tracing::error!("THE SERVER SAYS synchronous_commit={commit}: WHAT IS ACKNOWLEDGED CAN BE LOST. It has to be on.");
+        tracing::error!(
+            "THE SERVER SAYS synchronous_commit={commit}: WHAT IS ACKNOWLEDGED CAN BE LOST. It has to be on."
+        );
     }
     if fsync != "on" || pages != "on" {
         tracing::error!(
