@@ -7,6 +7,8 @@
 
 mod entry;
 mod events;
+mod job;
+mod lookup;
 mod others;
 mod run;
 
@@ -32,7 +34,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::store::{EventStore, Head, Lease, StoreError};
-use run::{Job, Loop};
+use job::Job;
+use run::Loop;
 
 /// At most this many bytes of payload and metadata in one event.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;

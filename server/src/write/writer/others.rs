@@ -10,7 +10,7 @@ use std::time::Duration;
 use app::wire::Position;
 use tokio::{sync::watch, time::Instant};
 
-use super::run::{Done, Loop};
+use super::{job::Done, run::Loop};
 use crate::write::store::{Head, StoreError};
 
 /// Misses after which the log is held.

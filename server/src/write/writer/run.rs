@@ -10,94 +10,32 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use app::{
-    domain::{CommandId, EventId},
-    wire::{Envelope, Position, Receipt, StreamId},
+    domain::CommandId,
+    wire::{Position, Receipt, StreamId},
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, RETRY_AFTER, Submission, SubmitError, WriterSettings,
+    Clock, RETRY_AFTER, SubmitError, WriterSettings,
     entry::{Cache, Entry},
-    events::{is_of, receipt, seal},
+    events::{receipt, seal},
+    job::{Answer, Batch, Done, Job, give},
+    lookup::WARY_BATCHES,
     others::{self, Hold, Others},
 };
-use crate::write::store::{EventStore, Head, Lease, StoreError};
+use crate::write::store::{EventStore, Head, StoreError};
 
 /// Tries of one command that other writers, or events that come and go, may spoil.
 const TRIES: u8 = 16;
-/// After a duplicate, this many batches of commands are looked up before they are decided: duplicates come in crowds.
-const WARY_BATCHES: usize = 4;
-/// How often a commit of unknown outcome is looked up while the store does not answer, and the first pause between.
-const LOOKUPS: u32 = 6;
-const LOOKUP_PAUSE: Duration = Duration::from_millis(20);
-
-type Answer = Result<Receipt, SubmitError>;
-
-/// A command in hand.
-pub(super) struct Job {
-    submission: Submission,
-    reply: oneshot::Sender<Answer>,
-    /// Held until the answer is given: bounds all that is in hand.
-    _place: OwnedSemaphorePermit,
-    /// Others with its id wait behind it.
-    leads: bool,
-    /// Its id was not in the log up to here.
-    looked_up: Option<Position>,
-    /// It was in a commit of unknown outcome.
-    sent: bool,
-    tries: u8,
-}
-
-impl Job {
-    pub(super) fn new(submission: Submission, reply: oneshot::Sender<Answer>, place: OwnedSemaphorePermit) -> Self {
-        Self { submission, reply, _place: place, leads: false, looked_up: None, sent: false, tries: 0 }
-    }
-}
-
-/// What goes into one commit.
-#[derive(Default)]
-pub(super) struct Batch {
-    events: Vec<Envelope>,
-    /// Commands whose events these are.
-    stored: Vec<(Job, Receipt)>,
-    /// Answers without events that rest on events not committed yet.
-    riders: Vec<(Job, Answer)>,
-    /// Of those commands that have one; all the same.
-    lease: Option<Lease>,
-}
-
-impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.stored.is_empty() && self.riders.is_empty()
-    }
-
-    pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
-        self.events.iter().map(|event| event.stream)
-    }
-
-    pub(super) fn into_jobs(self) -> impl Iterator<Item = Job> {
-        self.stored.into_iter().map(|(job, _)| job).chain(self.riders.into_iter().map(|(job, _)| job))
-    }
-}
-
-/// Work that was under way beside the loop.
-pub(super) enum Done {
-    Loaded { stream: StreamId, epoch: u64, result: Result<Entry, StoreError> },
-    LookedUp { jobs: Vec<Job>, up_to: Position, result: Result<Vec<Envelope>, StoreError> },
-    Appended { batch: Batch, head: Head, result: Result<(), StoreError> },
-    Held(Result<Head, StoreError>),
-    Released,
-}
 
 pub(super) struct Loop {
     pub(super) store: Arc<dyn EventStore>,
@@ -118,10 +56,10 @@ pub(super) struct Loop {
     /// Commands that wait for their stream to be read.
     loading: HashMap<StreamId, Vec<Job>>,
     /// Commands that may be in the log already.
-    suspects: Vec<Job>,
-    looking_up: bool,
+    pub(super) suspects: Vec<Job>,
+    pub(super) looking_up: bool,
     /// So many commands are looked up before they are decided.
-    wary: usize,
+    pub(super) wary: usize,
     /// What gathers for the next commit.
     pub(super) pending: Batch,
     pub(super) committing: bool,
@@ -315,29 +253,6 @@ impl Loop {
         });
     }
 
-    fn start_lookup(&mut self) {
-        if self.looking_up || self.suspects.is_empty() {
-            return;
-        }
-        self.looking_up = true;
-        let up_to = self.committed.map(|head| head.position).unwrap_or_default();
-        let (store, jobs) = (self.store.clone(), std::mem::take(&mut self.suspects));
-        self.tasks.spawn(async move {
-            let ids: Vec<CommandId> = jobs.iter().map(|job| job.submission.command_id).collect();
-            let mut tries = if jobs.iter().any(|job| job.sent) { LOOKUPS } else { 1 };
-            let mut pause = LOOKUP_PAUSE;
-            loop {
-                let result = store.find_commands(&ids).await;
-                tries -= 1;
-                if tries == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
-                    return Done::LookedUp { jobs, up_to, result };
-                }
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-        });
-    }
-
     fn start_commit(&mut self) {
         let (batch, head) = (std::mem::take(&mut self.pending), self.tip);
         let Some(committed) = self.committed else {
@@ -442,42 +357,6 @@ impl Loop {
         self.backlog.extend(after.into_jobs());
     }
 
-    fn looked_up(&mut self, jobs: Vec<Job>, up_to: Position, result: Result<Vec<Envelope>, StoreError>) {
-        let found = match result {
-            Ok(found) => found,
-            Err(error) => {
-                for job in jobs {
-                    let error = match &error {
-                        StoreError::Unavailable(source) if job.sent => StoreError::OutcomeUnknown(source.clone()),
-                        other => other.clone(),
-                    };
-                    self.resolve(job, Err(error.into()));
-                }
-                return;
-            }
-        };
-        if !found.is_empty() {
-            self.wary = WARY_BATCHES * self.settings.batch;
-        }
-        let found: HashMap<EventId, Envelope> = found.into_iter().map(|event| (event.event_id, event)).collect();
-        for mut job in jobs {
-            let submission = &job.submission;
-            let id = |index| EventId::derive(submission.command_id, index);
-            let events: Vec<&Envelope> = (0..).map_while(|index| found.get(&id(index))).collect();
-            let Some(first) = events.first() else {
-                (job.looked_up, job.sent) = (Some(up_to), false);
-                self.backlog.push_back(job);
-                continue;
-            };
-            let answer = match is_of(first, submission) {
-                Ok(true) => Ok(receipt(submission.command_id, submission.stream, events, !job.sent)),
-                Ok(false) => Err(SubmitError::IdReused),
-                Err(error) => Err(error.into()),
-            };
-            self.resolve(job, answer);
-        }
-    }
-
     /// Answers everyone in a batch whose commit has succeeded.
     fn answer(&mut self, batch: Batch) {
         for (job, receipt) in batch.stored {
@@ -489,7 +368,7 @@ impl Loop {
     }
 
     /// Answers a command, and with the same result those behind it that are the same command.
-    fn resolve(&mut self, job: Job, answer: Answer) {
+    pub(super) fn resolve(&mut self, job: Job, answer: Answer) {
         let followers =
             if job.leads { self.in_hand.remove(&job.submission.command_id).unwrap_or_default() } else { vec![] };
         for follower in followers {
@@ -518,11 +397,5 @@ async fn later(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn give(job: Job, answer: Answer) {
-    if job.reply.send(answer).is_err() {
-        tracing::debug!("whoever sent the command did not wait for the answer");
     }
 }
