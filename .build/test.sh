@@ -5,9 +5,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 started=$SECONDS
 logs=$(mktemp -d)
 background=
+starting=
 
 finish() {
     status=$?
+    if [ -n "$starting" ]; then wait "$starting" || true; fi
+    # Exactly the one that was started here, if one was.
+    if [ -s "$logs/postgres" ]; then (. "$logs/postgres" && .build/postgres.sh stop) || true; fi
     # By its id, and only while it runs: it is ours.
     if [ -n "$background" ] && kill -0 "$background" 2>/dev/null; then kill "$background" || true; fi
     rm -rf "$logs"
@@ -37,13 +41,26 @@ wait_for_browser() {
     return "$status"
 }
 
+with_postgres() {
+    local status=0
+    wait "$starting" || status=$?
+    starting=
+    cat "$logs/postgres-says" >&2
+    [ "$status" = 0 ] || return "$status"
+    # shellcheck source=/dev/null
+    . "$logs/postgres"
+}
+
 .build/tools.sh browser >"$logs/browser" 2>&1 &
 background=$!
+.build/postgres.sh start >"$logs/postgres" 2>"$logs/postgres-says" &
+starting=$!
 
 step "tools" .build/tools.sh bundle
 step "lint" .build/lint.sh
 step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
+step "PostgreSQL" with_postgres
 step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
 step "Chromium and Playwright" wait_for_browser
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh

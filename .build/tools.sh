@@ -4,6 +4,7 @@
 #   .build/tools.sh bundle     the wasm32 target and wasm-bindgen: enough for `make run`
 #   .build/tools.sh shrink     wasm-opt, which makes a release's bundle smaller; the build goes on without
 #   .build/tools.sh browser    Chromium and Playwright, for the browser tests
+#   .build/tools.sh postgres   PostgreSQL, for the tests of the write side
 #
 # Needs Rust by rustup, Node 20 and, for packages of the system, root or sudo. Everything but those packages and the wasm32
 # target lands under the target folder.
@@ -80,6 +81,13 @@ chromium() {
     apt_install chromium fonts-liberation
 }
 
+postgres() {
+    compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null && return
+    have initdb && return
+    say "PostgreSQL, by apt-get (about a minute)"
+    apt_install postgresql
+}
+
 playwright() {
     local installed=end2end/node_modules/.package-lock.json
     [ "$installed" -nt end2end/package-lock.json ] && return
@@ -88,12 +96,13 @@ playwright() {
     touch "$installed"
 }
 
-[ $# -gt 0 ] || set -- bundle shrink browser
+[ $# -gt 0 ] || set -- bundle shrink browser postgres
 for part in "$@"; do
     case $part in
         bundle) compiler; wasm_target; wasm_bindgen ;;
         shrink) wasm_opt ;;
         browser) chromium; playwright ;;
-        *) die "what is '$part'? bundle, shrink or browser" ;;
+        postgres) postgres ;;
+        *) die "what is '$part'? bundle, shrink, browser or postgres" ;;
     esac
 done

@@ -11,8 +11,13 @@ use app::wire::Hash;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use crate::{
-    cli::{export::ExportArgs, import::ImportArgs},
+    cli::{
+        copy::{CopyArgs, MigrateArgs},
+        export::ExportArgs,
+        import::ImportArgs,
+    },
     web::network::{Network, PublicUrl},
+    write::database::WriteUrl,
 };
 
 /// A money ledger whose truth is the log of what happened.
@@ -52,7 +57,11 @@ pub enum Command {
     /// Walk the whole log and check every hash; also against an anchor
     Verify(VerifyArgs),
     /// Print a signed anchor: where the log stands, to be kept elsewhere
-    Anchor,
+    Anchor(AnchorArgs),
+    /// Move a ledger to another database, hashes and all, or go on where that was interrupted
+    Copy(CopyArgs),
+    /// Make the tables of a write database, or bring them up to date, as its owner
+    Migrate(MigrateArgs),
     /// Build views anew from the log, beside the live ones, and switch
     Rebuild(RebuildArgs),
     /// Print all views in one canonical form, to compare
@@ -125,6 +134,16 @@ pub struct VerifyArgs {
     /// the one in the anchor
     #[arg(long, env = "DAYBOOK_ANCHOR_KEY", value_name = "KEY", requires = "anchor")]
     pub anchor_key: Option<Hash>,
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<WriteUrl>,
+}
+
+#[derive(Debug, Args)]
+pub struct AnchorArgs {
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<WriteUrl>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +232,11 @@ impl DataDir {
     /// The write side's database: the log, people, checkpoints.
     pub fn write_db(&self) -> PathBuf {
         self.0.join("write.sqlite")
+    }
+
+    /// [`Self::write_db`], unless it is said to be elsewhere.
+    pub fn write_url(&self, elsewhere: Option<&WriteUrl>) -> WriteUrl {
+        elsewhere.cloned().unwrap_or_else(|| WriteUrl::Sqlite(self.write_db()))
     }
 
     /// The read side's database: can be deleted, is built again from the log.

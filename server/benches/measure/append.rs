@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use server::write::{
     handler::digest,
-    store::{EventStore, Head, SqliteStore, StoreError},
+    store::{EventStore, Head, Lease, SqliteStore, StoreError},
     writer::{Intent, Submission, SystemClock, Writer, WriterSettings},
 };
 use uuid::Uuid;
@@ -94,6 +94,7 @@ pub fn submission(account: AccountId, command: AccountCommand) -> Submission {
         stream: account.into(),
         expected: None,
         intent: Intent::Account(command),
+        lease: None,
     }
 }
 
@@ -172,6 +173,17 @@ impl EventStore for Batches {
         self.inner.append(expected, events, new_head).await
     }
 
+    async fn append_under(
+        &self,
+        lease: &Lease,
+        expected: Position,
+        events: &[Envelope],
+        new_head: &Head,
+    ) -> Result<(), StoreError> {
+        self.sizes.lock().unwrap().push(events.len());
+        self.inner.append_under(lease, expected, events, new_head).await
+    }
+
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
         self.inner.read_log(after, limit).await
     }
@@ -194,5 +206,17 @@ impl EventStore for Batches {
 
     async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
         self.inner.save_checkpoint(name, position).await
+    }
+
+    async fn save_checkpoint_under(&self, lease: &Lease, name: &str, position: Position) -> Result<(), StoreError> {
+        self.inner.save_checkpoint_under(lease, name, position).await
+    }
+
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.inner.acquire(name, holder, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.inner.renew(lease, ttl).await
     }
 }

@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::{
-    config::DataDir,
+    config::{AnchorArgs, DataDir},
     write::{
         anchor::Anchor,
+        database::WriteDb,
         keys::SigningKeys,
-        store::{EventStore as _, SqliteStore},
         writer::{Clock as _, SystemClock},
     },
 };
 
 /// Prints one line.
-pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
+pub async fn run(data: &DataDir, args: AnchorArgs) -> anyhow::Result<ExitCode> {
     let file = data.signing_key();
     let keys = SigningKeys::load(&file)?.with_context(|| {
         format!(
@@ -25,9 +25,9 @@ pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
             file.display()
         )
     })?;
-    let store = SqliteStore::open(&data.write_db()).await?;
-    let head = store.head().await?;
-    store.close().await?;
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
+    let head = db.store.head().await?;
+    db.close().await?;
     println!("{}", Anchor::sign(&head, SystemClock.now_micros(), &keys).to_line());
     Ok(ExitCode::SUCCESS)
 }

@@ -174,6 +174,7 @@ async fn settled(
     loop {
         let reached = match &*status.borrow_and_update() {
             ProcessStatus::Running(reached) => *reached,
+            ProcessStatus::StandingBy => Position(0),
             ProcessStatus::Parked { position, error } => bail!("a transfer stands still at {position}: {error}"),
         };
         // Everything that follows from what it has read is stored: at the end of the log, nothing is left to do.

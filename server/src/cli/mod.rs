@@ -1,6 +1,7 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
+pub mod copy;
 pub mod demo;
 mod dump;
 pub mod export;
@@ -17,15 +18,20 @@ use std::{io::IsTerminal as _, process::ExitCode};
 use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Cli, Command, Common, DataDir, LogFormat};
+use crate::{
+    config::{Cli, Command, Common, DataDir, LogFormat},
+    write::database::WriteUrl,
+};
 
 /// Does what the command line says.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
     match cli.command {
         Command::Serve(args) => serve::run(&open(common)?, *args).await,
-        Command::Verify(args) => verify::run(&existing(common)?, args).await,
-        Command::Anchor => anchor::run(&existing(common)?).await,
+        Command::Verify(args) => verify::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        Command::Anchor(args) => anchor::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        Command::Copy(args) => copy::run(args).await,
+        Command::Migrate(args) => copy::migrate(args).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         Command::Dump => dump::run(&existing(common)?).await,
         Command::Import(args) => import::run(common, *args).await,
@@ -53,6 +59,11 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
         bail!("the data folder {} is no folder but a file", common.data_dir.display());
     }
     DataDir::open(&common.data_dir).with_context(|| format!("the data folder {}", common.data_dir.display()))
+}
+
+/// The data folder of a ledger that may be elsewhere.
+fn ledger(common: &Common, write_db: Option<&WriteUrl>) -> anyhow::Result<DataDir> {
+    if write_db.is_some() { open(common) } else { existing(common) }
 }
 
 /// For what only looks: a mistyped folder is not to become an empty ledger.

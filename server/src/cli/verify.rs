@@ -10,8 +10,8 @@ use crate::{
     config::{DataDir, VerifyArgs},
     write::{
         anchor::{Anchor, AnchorError},
+        database::WriteDb,
         keys::{PublicKeys, SigningKeys},
-        store::SqliteStore,
         verify::{VerifyError, verify},
     },
 };
@@ -25,15 +25,15 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
         }
         None => (Vec::new(), None),
     };
-    let store = SqliteStore::open(&data.write_db()).await?;
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
     let bar = progress_bar("events");
-    let result = verify(&store, &anchors, |position, head| {
+    let result = verify(&*db.store, &anchors, |position, head| {
         bar.set_length(head.0);
         bar.set_position(position.0);
     })
     .await;
     bar.finish_and_clear();
-    store.close().await?;
+    db.close().await?;
     match result {
         Ok(verified) => {
             let (events, streams, head) = (verified.events, verified.streams, verified.head);

@@ -130,6 +130,7 @@ impl Handler {
             stream,
             expected,
             intent,
+            lease: None,
         };
         match self.writer.submit(submission).await.map_err(to_app) {
             Err(AppError::Rejected { rejection: Rejection::TransferAlreadyRequested })

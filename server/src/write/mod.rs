@@ -1,6 +1,8 @@
 //! The write side: decides commands, appends their events, carries transfers to their end. It never reads a view.
 
 pub mod anchor;
+pub mod copy;
+pub mod database;
 mod error;
 pub mod handler;
 pub mod identity;

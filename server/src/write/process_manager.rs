@@ -4,8 +4,11 @@
 //! all steps up to it are stored; taken twice it changes nothing, since a step's command id follows from transfer and
 //! step, and since the accounts know which transfers they took part in. It skips nothing: what it cannot read or what a
 //! rule refuses (which would be a bug) parks it visibly, with the checkpoint in front of it.
+//!
+//! Of several processes one does it, under a lease; the others stand by. All that it stores is checked against the lease's
+//! fence in the same transaction, so one that was paused and wakes up late stores nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use app::{
     domain::{
@@ -20,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     handler::digest,
-    store::{EventStore, Head, StoreError},
+    store::{EventStore, Head, Lease, StoreError},
     writer::{Intent, Submission, SubmitError, Writer},
 };
 
@@ -34,6 +37,11 @@ const IN_FLIGHT: usize = 256;
 /// How long a checkpoint may be out of date. Saving one costs an fsync; an old one only means that some steps are sent
 /// again and found done.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
+/// How long the lease lasts without being renewed: so soon another process takes over from one that hangs.
+const LEASE: Duration = Duration::from_secs(5);
+const RENEW_EVERY: Duration = Duration::from_millis(1500);
+/// How often those who stand by look whether it is free.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Waits between tries when the store is away: doubling from the first to the last.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// The longest wait when the writer is only busy. Short, so that people's commands cannot push transfers aside.
@@ -42,6 +50,8 @@ const WAIT_WHEN_BUSY: Duration = Duration::from_millis(100);
 /// Where the process manager stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProcessStatus {
+    /// Another process does it.
+    StandingBy,
     /// All steps that follow from events up to here are stored.
     Running(Position),
     /// It stopped in front of this event until the process is started again.
@@ -61,6 +71,14 @@ enum ParkReason {
     Refused { step: &'static str, transfer: TransferId, error: SubmitError },
 }
 
+impl ParkReason {
+    /// Someone else does it by now: no reason to park.
+    fn is_taken_over(&self) -> bool {
+        let (Self::Store(error) | Self::Refused { error, .. }) = self else { return false };
+        matches!(error, SubmitError::Unavailable(StoreError::FencedOff))
+    }
+}
+
 /// One command of a transfer, and the event that it follows from.
 struct NextStep {
     transfer: TransferId,
@@ -73,13 +91,22 @@ pub struct ProcessManager {
     store: Arc<dyn EventStore>,
     writer: Writer,
     head: watch::Receiver<Head>,
+    lease: Lease,
+    ttl: Duration,
     status: watch::Sender<ProcessStatus>,
 }
 
 impl ProcessManager {
     /// `head`: changes when something was appended.
     pub fn new(store: Arc<dyn EventStore>, writer: Writer, head: watch::Receiver<Head>) -> Self {
-        Self { store, writer, head, status: watch::Sender::new(ProcessStatus::Running(Position(0))) }
+        let lease = Lease { name: NAME.to_owned(), fence: 0 };
+        Self { store, writer, head, lease, ttl: LEASE, status: watch::Sender::new(ProcessStatus::StandingBy) }
+    }
+
+    /// Has its lease last for so long without being renewed.
+    #[must_use]
+    pub fn with_lease_of(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
     }
 
     pub fn status(&self) -> watch::Receiver<ProcessStatus> {
@@ -88,25 +115,66 @@ impl ProcessManager {
 
     /// Runs until cancelled, or until it has to park.
     pub async fn run(mut self, cancel: CancellationToken) {
-        if let Some(Err((position, reason))) = cancel.clone().run_until_cancelled(self.work()).await {
+        loop {
+            let (position, reason) = match cancel.run_until_cancelled(self.work()).await {
+                None => break,
+                Some(Ok(never)) => match never {},
+                Some(Err(parked)) => parked,
+            };
+            if reason.is_taken_over() {
+                tracing::warn!("another process carries the transfers on; this one stands by");
+                self.status.send_replace(ProcessStatus::StandingBy);
+                continue;
+            }
             let error = reason.to_string();
             tracing::error!(%position, error, "the process manager is parked: transfers stand still");
             self.status.send_replace(ProcessStatus::Parked { position, error });
+            break;
         }
-        // The last word, so that the next start has nothing to look at again.
+        // The last word, so that the next start has nothing to look at again and need not wait.
         let reached = match &*self.status.borrow() {
             ProcessStatus::Running(reached) => Some(*reached),
             ProcessStatus::Parked { .. } => None,
+            ProcessStatus::StandingBy => return,
         };
-        if let Some(reached) = reached
-            && let Err(error) = self.store.save_checkpoint(NAME, reached).await
-        {
+        let last_word = async {
+            if let Some(reached) = reached {
+                self.store.save_checkpoint_under(&self.lease, NAME, reached).await?;
+            }
+            self.store.renew(&self.lease, Duration::ZERO).await
+        };
+        if let Err(error) = last_word.await {
             tracing::warn!(%error, "the process manager's checkpoint was not saved; the next start looks again");
         }
     }
 
-    /// Never returns but to park, in front of the event at that position.
-    async fn work(&mut self) -> Result<(), (Position, ParkReason)> {
+    /// Waits for the lease, then does the work for as long as it has it. Returns only to park, in front of the event at
+    /// that position, or because someone else took over.
+    async fn work(&mut self) -> Result<Infallible, (Position, ParkReason)> {
+        let at_start = |reason| (Position(0), reason);
+        let holder = self.store.holder();
+        self.lease = loop {
+            if let Some(lease) = retrying(|| self.store.acquire(NAME, &holder, self.ttl)).await.map_err(at_start)? {
+                break lease;
+            }
+            tokio::time::sleep(ASK_EVERY.min(self.ttl)).await;
+        };
+        let (store, lease, ttl) = (self.store.clone(), self.lease.clone(), self.ttl);
+        let renew = async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY.min(ttl / 3)).await;
+                if let Err(reason) = retrying(|| store.renew(&lease, ttl)).await {
+                    return reason;
+                }
+            }
+        };
+        tokio::select! {
+            reason = renew => Err(at_start(reason)),
+            parked = self.follow() => parked,
+        }
+    }
+
+    async fn follow(&mut self) -> Result<Infallible, (Position, ParkReason)> {
         let mut saved = retrying(|| self.store.checkpoint(NAME)).await.map_err(|reason| (Position(0), reason))?;
         let mut reached = saved;
         let mut save_at = Instant::now() + SAVE_AFTER;
@@ -117,7 +185,7 @@ impl ProcessManager {
                 std::mem::replace(status, running.clone()) != running
             });
             if reached > saved && Instant::now() >= save_at {
-                retrying(|| self.store.save_checkpoint(NAME, reached)).await.map_err(parked)?;
+                retrying(|| self.store.save_checkpoint_under(&self.lease, NAME, reached)).await.map_err(parked)?;
                 saved = reached;
                 save_at = Instant::now() + SAVE_AFTER;
             }
@@ -171,7 +239,8 @@ impl ProcessManager {
         while let Some(taken) = taken.next().await {
             failures.extend(taken.err());
         }
-        failures.into_iter().min_by_key(|(position, _)| *position).map_or(Ok(()), Err)
+        let first = |(position, reason): &(Position, ParkReason)| (!reason.is_taken_over(), *position);
+        failures.into_iter().min_by_key(first).map_or(Ok(()), Err)
     }
 
     /// What follows from `event`, if anything.
@@ -213,6 +282,7 @@ impl ProcessManager {
                 stream,
                 expected: None,
                 intent: intent.clone(),
+                lease: Some(self.lease.clone()),
             };
             match self.writer.submit(submission).await {
                 Ok(_) => return Ok(()),

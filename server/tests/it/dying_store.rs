@@ -1,8 +1,11 @@
 //! A store that dies on its own: what a killed process leaves behind, without killing one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use app::{
@@ -10,7 +13,7 @@ use app::{
     wire::{Envelope, Position, StreamId, Version},
 };
 use async_trait::async_trait;
-use server::write::store::{EventStore, Head, StoreError};
+use server::write::store::{EventStore, Head, Lease, StoreError};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +48,16 @@ impl DyingStore {
         if *self.dead.borrow() && self.death != Death::AppendsFail { Err(Self::gone()) } else { Ok(()) }
     }
 
+    async fn try_append(&self, append: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+        self.alive()?;
+        if self.left.load(Ordering::SeqCst) == 0 {
+            return self.die();
+        }
+        append.await?;
+        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.death == Death::AfterTheAppend { self.die() } else { Ok(()) }
+    }
+
     fn die(&self) -> Result<(), StoreError> {
         self.dead.send_replace(true);
         Err(Self::gone())
@@ -59,13 +72,17 @@ impl EventStore for DyingStore {
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
-        self.alive()?;
-        if self.left.load(Ordering::SeqCst) == 0 {
-            return self.die();
-        }
-        self.inner.append(expected, events, new_head).await?;
-        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && self.death == Death::AfterTheAppend { self.die() } else { Ok(()) }
+        self.try_append(self.inner.append(expected, events, new_head)).await
+    }
+
+    async fn append_under(
+        &self,
+        lease: &Lease,
+        expected: Position,
+        events: &[Envelope],
+        new_head: &Head,
+    ) -> Result<(), StoreError> {
+        self.try_append(self.inner.append_under(lease, expected, events, new_head)).await
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
@@ -96,5 +113,20 @@ impl EventStore for DyingStore {
     async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
         self.alive()?;
         self.inner.save_checkpoint(name, position).await
+    }
+
+    async fn save_checkpoint_under(&self, lease: &Lease, name: &str, position: Position) -> Result<(), StoreError> {
+        self.alive()?;
+        self.inner.save_checkpoint_under(lease, name, position).await
+    }
+
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.alive()?;
+        self.inner.acquire(name, holder, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.alive()?;
+        self.inner.renew(lease, ttl).await
     }
 }

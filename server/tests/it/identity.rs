@@ -18,11 +18,9 @@ use server::{
         identity::{NewPerson, Passwords, People, PeopleError, SESSION_AGE, SessionParts, Sessions, SignInLimits},
         keys::SigningKeys,
         log_source::WriteLog,
-        store::connect_options,
         writer::Clock as _,
     },
 };
-use sqlx::sqlite::SqlitePoolOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::write_side::{NOW, WriteSide, read};
@@ -38,13 +36,8 @@ struct House {
 }
 
 impl House {
-    async fn new() -> Self {
-        Self::on(WriteSide::new().await).await
-    }
-
     async fn on(side: WriteSide) -> Self {
-        let pool = SqlitePoolOptions::new().connect_with(connect_options(&side.database())).await.unwrap();
-        let people = Arc::new(People::new(pool));
+        let people = Arc::new(People::new(side.people_db().await));
         let keys = Arc::new(SigningKeys::from_seed([3; 32]));
         let revocations = Arc::new(Revocations::default());
         let verifier = TokenVerifier::new(keys.public().iter(), revocations.clone());
@@ -104,13 +97,46 @@ impl House {
     }
 }
 
+macro_rules! on_both_databases {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::on(super::WriteSide::new().await).await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::on(super::WriteSide::on_postgres().await).await).await;
+            })*
+        }
+    };
+}
+
+on_both_databases! {
+    whoever_signs_in_gets_a_token_that_says_who_they_are
+    every_failure_to_sign_in_looks_the_same
+    too_many_tries_are_turned_away_before_any_password_is_looked_at
+    a_session_in_use_is_renewed_for_half_a_day_and_no_longer
+    signing_out_ends_the_session_at_once_and_twice_is_once
+    a_changed_password_ends_all_sessions_and_starts_a_new_one
+    a_password_that_cannot_be_changed_stays_and_the_field_is_named
+    changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions
+    an_end_that_the_log_was_not_told_before_a_crash_is_told_after_it
+    after_a_restart_ended_sessions_are_still_ended
+    a_sign_in_that_was_under_way_while_the_password_changed_gets_nothing_that_lasts
+    nothing_about_who_a_person_is_gets_into_the_log
+    an_email_belongs_to_one_person_whatever_its_case
+    a_change_by_another_process_is_noticed
+    the_bus_hears_of_everyone_and_of_those_who_were_forgotten
+}
+
 fn client() -> IpAddr {
     "192.0.2.7".parse().unwrap()
 }
 
-#[tokio::test]
-async fn whoever_signs_in_gets_a_token_that_says_who_they_are() {
-    let house = House::new().await;
+async fn whoever_signs_in_gets_a_token_that_says_who_they_are(house: House) {
     let id = house.add("eva@example.org", &[Role::Customer, Role::Admin]).await;
     let signed_in = house.sign_in(" Eva@Example.ORG ", PASSWORD).await.unwrap();
     let viewer = house.verifier.check_at(&signed_in.token, NOW).unwrap();
@@ -122,9 +148,7 @@ async fn whoever_signs_in_gets_a_token_that_says_who_they_are() {
     assert!(house.verifier.check(&signed_in.token).is_none(), "by the real clock it is not valid");
 }
 
-#[tokio::test]
-async fn every_failure_to_sign_in_looks_the_same() {
-    let house = House::new().await;
+async fn every_failure_to_sign_in_looks_the_same(house: House) {
     house.add("eva@example.org", &[Role::Customer]).await;
     let disabled = house.add("jan@example.org", &[Role::Customer]).await;
     house.people.disable(disabled, Actor::Operator).await.unwrap();
@@ -143,9 +167,7 @@ async fn every_failure_to_sign_in_looks_the_same() {
     }
 }
 
-#[tokio::test]
-async fn too_many_tries_are_turned_away_before_any_password_is_looked_at() {
-    let house = House::new().await;
+async fn too_many_tries_are_turned_away_before_any_password_is_looked_at(house: House) {
     house.add("eva@example.org", &[Role::Customer]).await;
     let mut tries = 0;
     while house.sign_in("eva@example.org", &"x".repeat(1000)).await.unwrap_err() == AppError::WrongCredentials {
@@ -156,9 +178,7 @@ async fn too_many_tries_are_turned_away_before_any_password_is_looked_at() {
     assert!(matches!(refused, AppError::TooMany { retry_after: 1..=60 }), "{refused}");
 }
 
-#[tokio::test]
-async fn a_session_in_use_is_renewed_for_half_a_day_and_no_longer() {
-    let house = House::new().await;
+async fn a_session_in_use_is_renewed_for_half_a_day_and_no_longer(house: House) {
     let mut session = house.eva().await;
     let began = session.viewer.session_id;
     let mut minutes = 0;
@@ -180,9 +200,7 @@ async fn a_session_in_use_is_renewed_for_half_a_day_and_no_longer() {
     assert_eq!(house.sessions.renew(&session.viewer).await.unwrap_err(), AppError::NotSignedIn);
 }
 
-#[tokio::test]
-async fn signing_out_ends_the_session_at_once_and_twice_is_once() {
-    let house = House::new().await;
+async fn signing_out_ends_the_session_at_once_and_twice_is_once(house: House) {
     let session = house.eva().await;
     let other = house.sign_in("eva@example.org", PASSWORD).await.unwrap();
     let ended = house.verifier.revocations().until_ended(&session.viewer);
@@ -199,9 +217,7 @@ async fn signing_out_ends_the_session_at_once_and_twice_is_once() {
     assert_eq!(house.session_events().await, [SessionEvent::SessionEnded { user_id, session_id }]);
 }
 
-#[tokio::test]
-async fn a_changed_password_ends_all_sessions_and_starts_a_new_one() {
-    let house = House::new().await;
+async fn a_changed_password_ends_all_sessions_and_starts_a_new_one(house: House) {
     let session = house.eva().await;
     let other = house.sign_in("eva@example.org", PASSWORD).await.unwrap();
     let new = house.sessions.change_password(&session.viewer, PASSWORD, "battery staple").await.unwrap();
@@ -217,9 +233,7 @@ async fn a_changed_password_ends_all_sessions_and_starts_a_new_one() {
     assert!(house.is_good(&again.token));
 }
 
-#[tokio::test]
-async fn a_password_that_cannot_be_changed_stays_and_the_field_is_named() {
-    let house = House::new().await;
+async fn a_password_that_cannot_be_changed_stays_and_the_field_is_named(house: House) {
     let session = house.eva().await;
     for (old, new, culprit) in [
         ("wrong horse", "battery staple", "old"),
@@ -236,9 +250,7 @@ async fn a_password_that_cannot_be_changed_stays_and_the_field_is_named() {
     assert!(house.session_events().await.is_empty());
 }
 
-#[tokio::test]
-async fn changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions() {
-    let house = House::new().await;
+async fn changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions(house: House) {
     let mut expected = Vec::new();
     for (email, reason) in [
         ("a@example.org", EndReason::RolesChanged),
@@ -263,9 +275,7 @@ async fn changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions() {
     assert!(house.is_good(&promoted.token));
 }
 
-#[tokio::test]
-async fn an_end_that_the_log_was_not_told_before_a_crash_is_told_after_it() {
-    let house = House::new().await;
+async fn an_end_that_the_log_was_not_told_before_a_crash_is_told_after_it(house: House) {
     let session = house.eva().await;
     let password = Passwords::new().unwrap().hash("battery staple").await.unwrap();
     house.people.set_password(session.viewer.user_id, &password, Actor::Operator).await.unwrap();
@@ -278,9 +288,7 @@ async fn an_end_that_the_log_was_not_told_before_a_crash_is_told_after_it() {
     assert_eq!(house.session_events().await.len(), 1);
 }
 
-#[tokio::test]
-async fn after_a_restart_ended_sessions_are_still_ended() {
-    let house = House::new().await;
+async fn after_a_restart_ended_sessions_are_still_ended(house: House) {
     let (one, two) = (house.eva().await, house.sign_in("eva@example.org", PASSWORD).await.unwrap());
     for _ in 0..20 {
         house.side.open_account(one.viewer.user_id, "CZK", 5).await;
@@ -296,9 +304,7 @@ async fn after_a_restart_ended_sessions_are_still_ended() {
     assert!(house.is_good(&two.token));
 }
 
-#[tokio::test]
-async fn a_sign_in_that_was_under_way_while_the_password_changed_gets_nothing_that_lasts() {
-    let house = House::new().await;
+async fn a_sign_in_that_was_under_way_while_the_password_changed_gets_nothing_that_lasts(house: House) {
     let session = house.eva().await;
     let (sign_in, changed) = tokio::join!(
         house.sign_in("eva@example.org", PASSWORD),
@@ -311,9 +317,7 @@ async fn a_sign_in_that_was_under_way_while_the_password_changed_gets_nothing_th
     }
 }
 
-#[tokio::test]
-async fn nothing_about_who_a_person_is_gets_into_the_log() {
-    let house = House::new().await;
+async fn nothing_about_who_a_person_is_gets_into_the_log(house: House) {
     let session = house.eva().await;
     let session = house.sessions.change_password(&session.viewer, PASSWORD, "battery staple").await.unwrap();
     house.sessions.sign_out(&session.viewer).await.unwrap();
@@ -325,9 +329,7 @@ async fn nothing_about_who_a_person_is_gets_into_the_log() {
     }
 }
 
-#[tokio::test]
-async fn an_email_belongs_to_one_person_whatever_its_case() {
-    let house = House::new().await;
+async fn an_email_belongs_to_one_person_whatever_its_case(house: House) {
     let id = house.add("Eva@Example.org", &[Role::Customer]).await;
     let password = Passwords::new().unwrap().hash(PASSWORD).await.unwrap();
     let add = |email: &str, name: &str| {
@@ -345,23 +347,18 @@ async fn an_email_belongs_to_one_person_whatever_its_case() {
     );
 }
 
-#[tokio::test]
-async fn a_change_by_another_process_is_noticed() {
-    let house = House::new().await;
+async fn a_change_by_another_process_is_noticed(house: House) {
     let session = house.eva().await;
     let mut changes = house.people.changes();
     changes.mark_unchanged();
-    let beside = SqlitePoolOptions::new().connect_with(connect_options(&house.side.database())).await.unwrap();
-    People::new(beside).disable(session.viewer.user_id, Actor::Operator).await.unwrap();
+    People::new(house.side.people_db().await).disable(session.viewer.user_id, Actor::Operator).await.unwrap();
     assert!(!changes.has_changed().unwrap());
     house.until_ended(&session).await;
     assert!(changes.has_changed().unwrap());
     assert!(!house.is_good(&session.token));
 }
 
-#[tokio::test]
-async fn the_bus_hears_of_everyone_and_of_those_who_were_forgotten() {
-    let house = House::new().await;
+async fn the_bus_hears_of_everyone_and_of_those_who_were_forgotten(house: House) {
     let mut changes = house.people.changes();
     let eva = house.add("eva@example.org", &[Role::Customer]).await;
     let jan = house.add("jan@example.org", &[Role::Admin]).await;

@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod copy;
 mod dying_store;
 mod feed;
 mod forms;
@@ -15,11 +16,14 @@ mod import_http;
 mod live;
 mod operations;
 mod pages;
+mod postgres;
+mod postgres_store;
 mod process_manager;
 mod projections;
 mod queries;
 mod rebuild;
 mod security;
+mod several_writers;
 mod store_contract;
 mod verify;
 mod write_side;

@@ -1,6 +1,6 @@
 //! Transfers are carried to their end exactly once, whatever crashes in between.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::{
     domain::{
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     dying_store::{Death, DyingStore},
     write_side::{WriteSide, assert_conserved, rand, read, user},
+    write_support::Faulty,
 };
 
 const COMPLETED: [&str; 6] = [
@@ -50,7 +51,12 @@ struct Running {
 
 impl Running {
     fn start(side: &WriteSide) -> Self {
+        Self::start_with(side, Duration::from_secs(5))
+    }
+
+    fn start_with(side: &WriteSide, lease: Duration) -> Self {
         let manager = ProcessManager::new(side.store.clone(), side.writer.clone(), side.head.clone());
+        let manager = manager.with_lease_of(lease);
         let (status, cancel) = (manager.status(), CancellationToken::new());
         let task = tokio::spawn(manager.run(cancel.clone()));
         Self { status, cancel, task }
@@ -64,6 +70,7 @@ impl Running {
     async fn reached(&mut self, position: Position) {
         let there = |status: &ProcessStatus| match status {
             ProcessStatus::Running(reached) => *reached >= position,
+            ProcessStatus::StandingBy => false,
             ProcessStatus::Parked { position, error } => panic!("parked at {position}: {error}"),
         };
         self.status.wait_for(there).await.unwrap();
@@ -90,7 +97,7 @@ impl Running {
         let status = self.status.wait_for(|status| matches!(status, ProcessStatus::Parked { .. })).await.unwrap();
         match &*status {
             ProcessStatus::Parked { position, error } => (*position, error.clone()),
-            ProcessStatus::Running(_) => unreachable!(),
+            ProcessStatus::Running(_) | ProcessStatus::StandingBy => unreachable!(),
         }
     }
 }
@@ -239,6 +246,51 @@ async fn a_crash_at_any_step_of_a_declined_transfer_lets_it_fail_once() {
     crash_everywhere(&side, AccountId(Uuid::from_u128(4)), from, &DECLINED_AT_SOURCE).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_manager_that_was_paused_past_its_lease_wakes_up_late_and_changes_nothing() {
+    const SHORT: Duration = Duration::from_millis(400);
+    let side = WriteSide::on_postgres().await;
+    let (from, to) = (side.open_account(user(1), "CZK", 1000).await, side.open_account(user(2), "CZK", 0).await);
+    let paused = watch::Sender::new(None);
+    let first = side
+        .reopen_with(
+            |inner| {
+                let faulty = Faulty::over(inner);
+                paused.send_replace(Some(faulty.clone()));
+                faulty
+            },
+            WriterSettings::default(),
+        )
+        .await;
+    let gate = paused.borrow().clone().unwrap();
+    let mut one = Running::start_with(&first, SHORT);
+    one.reached(side.store.head().await.unwrap().position).await;
+    let second = side.reopen().await;
+    let mut two = Running::start_with(&second, SHORT);
+
+    // In the middle of the append that takes the first step.
+    gate.hold();
+    let id = side.request_transfer(from, to, 60).await;
+    gate.appends(1).await;
+    gate.away(true);
+    assert_eq!(two.ended(&second, id).await.status, TransferStatus::Completed);
+    two.reached(side.store.head().await.unwrap().position).await;
+    assert_eq!(life(&side.log().await, id), COMPLETED);
+    let log = side.log().await;
+
+    gate.away(false);
+    gate.release(1000);
+    one.status.wait_for(|status| *status == ProcessStatus::StandingBy).await.unwrap();
+    assert_eq!(side.log().await, log);
+    // It still does its duty once the other is gone.
+    two.stop().await;
+    let again = side.request_transfer(from, to, 60).await;
+    assert_eq!(one.ended(&first, again).await.status, TransferStatus::Completed);
+    one.stop().await;
+    assert_eq!(side.account_state(to).await.balance, 120);
+    assert_conserved(&side.log().await);
+}
+
 #[tokio::test]
 async fn after_the_promise_nothing_can_refuse_any_more() {
     let side = WriteSide::new().await;
@@ -305,6 +357,7 @@ async fn assert_late_copies_change_nothing(side: &WriteSide, id: TransferId, mut
                 stream,
                 expected: None,
                 intent: intent.clone(),
+                lease: None,
             };
             match side.writer.submit(submission).await {
                 Ok(receipt) => assert!(receipt.repeated || receipt.events.is_empty(), "{name}"),
@@ -389,6 +442,7 @@ async fn nobody_can_hold_up_a_transfer_by_taking_the_id_of_a_step() {
             stream: to.into(),
             expected: None,
             intent: Intent::Account(deposit),
+            lease: None,
         };
         side.writer.submit(submission).await.unwrap();
     }

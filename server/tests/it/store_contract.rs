@@ -1,6 +1,6 @@
 //! What every event store has to hold to; the same tests for each implementation.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::{
     domain::EventId,
@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use server::write::store::{EventStore, Head, StoreError};
 use sqlx::Executor as _;
 
-use crate::write_support::{Chain, TempLog, account, command, deposited, id, opened};
+use crate::{
+    postgres::TempPostgres,
+    write_support::{Chain, TempLog, account, command, deposited, id, opened},
+};
 
 /// Where one log lives: opened as often as a test likes, each time as another process would.
 #[async_trait]
@@ -24,6 +27,17 @@ trait Place: Send + Sync {
 impl Place for TempLog {
     async fn open(&self) -> Arc<dyn EventStore> {
         TempLog::open(self).await
+    }
+
+    async fn run(&self, sql: &'static str) -> Result<(), String> {
+        self.raw().await.execute(sql).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+#[async_trait]
+impl Place for TempPostgres {
+    async fn open(&self) -> Arc<dyn EventStore> {
+        TempPostgres::open(self).await
     }
 
     async fn run(&self, sql: &'static str) -> Result<(), String> {
@@ -56,12 +70,15 @@ macro_rules! contract_for {
                 w4_an_event_id_is_stored_once_and_its_batch_is_refused_whole
                 w4_the_events_of_commands_are_found_and_no_others
                 a_checkpoint_is_what_was_saved_last
+                a_lease_has_one_holder_and_the_fence_grows_with_each
+                what_is_done_under_a_lease_that_was_taken_over_is_refused_whole
             }
         }
     };
 }
 
 contract_for!(sqlite, crate::write_support::TempLog::new());
+contract_for!(postgres, crate::postgres::TempPostgres::new().await);
 
 async fn append(store: &dyn EventStore, from: &Head, events: &[Envelope], to: &Chain) -> Result<(), StoreError> {
     store.append(from.position, events, &to.head).await
@@ -260,6 +277,50 @@ async fn a_checkpoint_is_what_was_saved_last(place: &dyn Place) {
     let again = place.open().await;
     assert_eq!(again.checkpoint("relay").await.unwrap(), Position(8));
     assert_eq!(again.checkpoint("process manager").await.unwrap(), Position(3));
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn a_lease_has_one_holder_and_the_fence_grows_with_each(place: &dyn Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let first = store.acquire("relay", "a", LONG).await.unwrap().unwrap();
+    assert_eq!(other.acquire("relay", "b", LONG).await.unwrap(), None);
+    assert!(other.acquire("process manager", "b", LONG).await.unwrap().is_some());
+    store.renew(&first, LONG).await.unwrap();
+    // Whoever holds it may begin anew, and is fenced off from what it began before.
+    let again = store.acquire("relay", "a", LONG).await.unwrap().unwrap();
+    assert!(again.fence > first.fence);
+    assert!(matches!(store.renew(&first, LONG).await, Err(StoreError::FencedOff)));
+    // Let go of at once.
+    store.renew(&again, Duration::ZERO).await.unwrap();
+    let taken_over = other.acquire("relay", "b", LONG).await.unwrap().unwrap();
+    assert!(taken_over.fence > again.fence);
+    assert!(matches!(store.renew(&again, LONG).await, Err(StoreError::FencedOff)));
+    assert_eq!(store.acquire("relay", "a", LONG).await.unwrap(), None);
+}
+
+async fn what_is_done_under_a_lease_that_was_taken_over_is_refused_whole(place: &dyn Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let (mut chain, mut events) = with_three(&*store).await;
+    let lease = store.acquire("relay", "a", Duration::ZERO).await.unwrap().unwrap();
+    // It has run out, but nobody has taken it over yet.
+    let head = chain.head;
+    events.push(chain.next(command(4), account(1), deposited(1)));
+    store.append_under(&lease, head.position, &events[3..], &chain.head).await.unwrap();
+    store.save_checkpoint_under(&lease, "relay", Position(4)).await.unwrap();
+
+    let theirs = other.acquire("relay", "b", LONG).await.unwrap().unwrap();
+    let (head, mut late) = (chain.head, chain.clone());
+    let too_late = [late.next(command(5), account(1), deposited(1))];
+    let error = store.append_under(&lease, head.position, &too_late, &late.head).await.unwrap_err();
+    assert!(matches!(error, StoreError::FencedOff), "{error:?}");
+    let error = store.save_checkpoint_under(&lease, "relay", Position(5)).await.unwrap_err();
+    assert!(matches!(error, StoreError::FencedOff), "{error:?}");
+    assert_holds(&*store, &events, &head).await;
+    assert_eq!(other.checkpoint("relay").await.unwrap(), Position(4));
+    events.extend(too_late);
+    other.append_under(&theirs, head.position, &events[4..], &late.head).await.unwrap();
+    assert_holds(&*store, &events, &late.head).await;
 }
 
 const COPY: &str = "stream_kind, stream_id, version, event_type, schema, payload, metadata, recorded_at, hash";

@@ -19,12 +19,16 @@ use app::{
     wire::{Actor, Envelope, Event, GENESIS, Hash, Position, Receipt, StreamId, StreamKind, Version, decode},
 };
 use server::write::{
-    store::{EventStore, Head, SqliteStore},
+    identity::PeopleDb,
+    store::{EventStore, Head, SqliteStore, connect_options},
     writer::{Clock, Intent, Submission, SubmitError, Writer, WriterSettings},
 };
+use sqlx::{PgPool, sqlite::SqlitePoolOptions};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use uuid::Uuid;
+
+use crate::postgres::TempPostgres;
 
 /// 2026-11-22T23:59:50Z, just before midnight.
 pub const NOW: i64 = 1_795_391_990_000_000;
@@ -48,18 +52,30 @@ pub struct WriteSide {
     pub writer: Writer,
     pub head: watch::Receiver<Head>,
     pub clock: Arc<TestClock>,
-    folder: Arc<TempDir>,
+    place: Place,
+}
+
+/// Where the write database is.
+#[derive(Clone)]
+enum Place {
+    Folder(Arc<TempDir>),
+    Postgres(Arc<TempPostgres>),
 }
 
 impl WriteSide {
     pub async fn new() -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(folder, |store| store, WriterSettings::default()).await
+        let place = Place::Folder(Arc::new(tempfile::tempdir().unwrap()));
+        Self::open(place, |store| store, WriterSettings::default()).await
+    }
+
+    pub async fn on_postgres() -> Self {
+        let place = Place::Postgres(Arc::new(TempPostgres::new().await));
+        Self::open(place, |store| store, WriterSettings::default()).await
     }
 
     /// A new writer on the same file, as after a restart.
     pub async fn reopen(&self) -> Self {
-        Self::open(self.folder.clone(), |store| store, WriterSettings::default()).await
+        Self::open(self.place.clone(), |store| store, WriterSettings::default()).await
     }
 
     pub async fn reopen_with(
@@ -67,22 +83,32 @@ impl WriteSide {
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
         settings: WriterSettings,
     ) -> Self {
-        Self::open(self.folder.clone(), wrap, settings).await
+        Self::open(self.place.clone(), wrap, settings).await
     }
 
     async fn open(
-        folder: Arc<TempDir>,
+        place: Place,
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
         settings: WriterSettings,
     ) -> Self {
-        let store = wrap(Arc::new(SqliteStore::open(&database(folder.path())).await.unwrap()));
+        let store: Arc<dyn EventStore> = match &place {
+            Place::Folder(folder) => Arc::new(SqliteStore::open(&database(folder.path())).await.unwrap()),
+            Place::Postgres(postgres) => postgres.open().await,
+        };
+        let store = wrap(store);
         let clock = Arc::new(TestClock(AtomicI64::new(NOW)));
         let (writer, head, _task) = Writer::start(store.clone(), clock.clone(), settings);
-        Self { store, writer, head, clock, folder }
+        Self { store, writer, head, clock, place }
     }
 
-    pub fn database(&self) -> PathBuf {
-        database(self.folder.path())
+    pub async fn people_db(&self) -> PeopleDb {
+        match &self.place {
+            Place::Folder(folder) => {
+                let options = connect_options(&database(folder.path()));
+                SqlitePoolOptions::new().connect_with(options).await.unwrap().into()
+            }
+            Place::Postgres(postgres) => PgPool::connect(&postgres.url).await.unwrap().into(),
+        }
     }
 
     /// Straight to the writer, past all checks of who may what.
@@ -98,6 +124,7 @@ impl WriteSide {
                 stream: stream.into(),
                 expected: None,
                 intent,
+                lease: None,
             })
             .await
     }

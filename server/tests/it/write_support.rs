@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use app::{
@@ -21,7 +22,7 @@ use app::{
 };
 use async_trait::async_trait;
 use server::write::{
-    store::{EventStore, Head, SqliteStore, StoreError},
+    store::{EventStore, Head, Lease, SqliteStore, StoreError},
     writer::{Clock, Intent, Submission},
 };
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -241,6 +242,25 @@ impl Faulty {
         self.lookups.subscribe().wait_for(|begun| *begun >= count).await.unwrap();
     }
 
+    async fn try_append(&self, append: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+        self.appends.send_modify(|begun| *begun += 1);
+        self.gate.acquire().await.unwrap().forget();
+        self.check()?;
+        let fault = self.script.lock().unwrap().pop_front().flatten();
+        let lost = || Arc::new(sqlx::Error::WorkerCrashed);
+        match fault {
+            None => append.await,
+            Some(Fault::HeadMoved) => Err(StoreError::HeadMoved),
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable(lost())),
+            Some(Fault::UnknownLost) => Err(StoreError::OutcomeUnknown(lost())),
+            Some(fault @ (Fault::UnknownStored | Fault::UnknownStoredThenAway)) => {
+                append.await?;
+                self.away(matches!(fault, Fault::UnknownStoredThenAway));
+                Err(StoreError::OutcomeUnknown(lost()))
+            }
+        }
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if *self.away.borrow() { Err(StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut))) } else { Ok(()) }
     }
@@ -254,22 +274,30 @@ impl EventStore for Faulty {
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
-        self.appends.send_modify(|begun| *begun += 1);
-        self.gate.acquire().await.unwrap().forget();
+        self.try_append(self.inner.append(expected, events, new_head)).await
+    }
+
+    async fn append_under(
+        &self,
+        lease: &Lease,
+        expected: Position,
+        events: &[Envelope],
+        new_head: &Head,
+    ) -> Result<(), StoreError> {
+        self.try_append(self.inner.append_under(lease, expected, events, new_head)).await
+    }
+
+    async fn hold(&self) -> Result<Head, StoreError> {
         self.check()?;
-        let fault = self.script.lock().unwrap().pop_front().flatten();
-        let lost = || Arc::new(sqlx::Error::WorkerCrashed);
-        match fault {
-            None => self.inner.append(expected, events, new_head).await,
-            Some(Fault::HeadMoved) => Err(StoreError::HeadMoved),
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable(lost())),
-            Some(Fault::UnknownLost) => Err(StoreError::OutcomeUnknown(lost())),
-            Some(fault @ (Fault::UnknownStored | Fault::UnknownStoredThenAway)) => {
-                self.inner.append(expected, events, new_head).await?;
-                self.away(matches!(fault, Fault::UnknownStoredThenAway));
-                Err(StoreError::OutcomeUnknown(lost()))
-            }
-        }
+        self.inner.hold().await
+    }
+
+    async fn release(&self) -> Result<(), StoreError> {
+        self.inner.release().await
+    }
+
+    fn heard(&self) -> Option<watch::Receiver<Position>> {
+        self.inner.heard()
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
@@ -302,6 +330,25 @@ impl EventStore for Faulty {
         self.check()?;
         self.inner.save_checkpoint(name, position).await
     }
+
+    async fn save_checkpoint_under(&self, lease: &Lease, name: &str, position: Position) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.save_checkpoint_under(lease, name, position).await
+    }
+
+    fn holder(&self) -> String {
+        self.inner.holder()
+    }
+
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.check()?;
+        self.inner.acquire(name, holder, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.renew(lease, ttl).await
+    }
 }
 
 /// A command of user 1 to an account; its digest follows from what it says.
@@ -321,6 +368,7 @@ pub fn submission_to(command_number: u64, stream: StreamId, intent: Intent) -> S
         stream,
         expected: None,
         intent,
+        lease: None,
     }
 }
 

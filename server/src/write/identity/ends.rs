@@ -105,6 +105,7 @@ impl Ends {
             stream,
             expected: None,
             intent: Intent::Record(Event::Session(event.clone())),
+            lease: None,
         };
         let receipt = self.writer.submit(submission).await.map_err(to_app)?;
         for recorded in &receipt.events {

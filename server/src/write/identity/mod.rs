@@ -8,5 +8,5 @@ mod sessions;
 
 pub use limits::SignInLimits;
 pub use password::{HashedPassword, PASSWORD_LENGTH, PasswordError, Passwords};
-pub use people::{NewPerson, People, PeopleError, PersonRow};
+pub use people::{NewPerson, People, PeopleDb, PeopleError, PersonRow};
 pub use sessions::{SESSION_AGE, SessionParts, Sessions, mint};

@@ -9,7 +9,7 @@ use app::{
     ports::Role,
     wire::Actor,
 };
-use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::watch;
 
 use super::HashedPassword;
@@ -57,22 +57,65 @@ pub struct PersonRow {
 
 /// An end of sessions that the log does not know of yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EndDue {
+pub(in crate::write) struct EndDue {
     pub(super) command_id: CommandId,
     pub(super) user_id: UserId,
     pub(super) reason: EndReason,
     pub(super) actor: Actor,
 }
 
+/// The write database, migrated. The statements below are the same for both.
+#[derive(Debug, Clone)]
+pub enum PeopleDb {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl From<SqlitePool> for PeopleDb {
+    fn from(pool: SqlitePool) -> Self {
+        Self::Sqlite(pool)
+    }
+}
+
+impl From<PgPool> for PeopleDb {
+    fn from(pool: PgPool) -> Self {
+        Self::Postgres(pool)
+    }
+}
+
+/// Does the same with the pool of either database.
+macro_rules! with_pool {
+    ($db:expr, $pool:ident => $work:expr) => {
+        match $db {
+            PeopleDb::Sqlite($pool) => $work,
+            PeopleDb::Postgres($pool) => $work,
+        }
+    };
+}
+
+/// id, name, email, roles, password_hash, disabled, created_at
+type Columns = (String, String, String, String, String, bool, i64);
+
+macro_rules! select_people {
+    ($rest:literal) => {
+        concat!("SELECT id, name, email, roles, password_hash, disabled, created_at FROM people WHERE ", $rest)
+    };
+}
+
+const END_DUE: &str = "INSERT INTO session_ends_due (command_id, user_id, reason, actor) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (command_id) DO NOTHING";
+
+/// A row as it is stored, whoever it is about: to be moved to another database.
+pub(in crate::write) type StoredPerson = (String, Option<String>, Option<String>, String, Option<String>, bool, i64);
+
 pub struct People {
-    pool: SqlitePool,
+    db: PeopleDb,
     changes: watch::Sender<u64>,
 }
 
 impl People {
-    /// `pool`: the write database, migrated.
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, changes: watch::Sender::new(0) }
+    pub fn new(db: impl Into<PeopleDb>) -> Self {
+        Self { db: db.into(), changes: watch::Sender::new(0) }
     }
 
     /// Counts changes.
@@ -85,60 +128,49 @@ impl People {
         let email = email(&new.email)?;
         let name = name(&new.name)?;
         let id = UserId(random_id(now)?);
-        sqlx::query("INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(id.to_string())
-            .bind(email)
-            .bind(name)
-            .bind(to_json(&new.roles)?)
-            .bind(new.password.0)
-            .bind(now)
-            .execute(&self.pool)
-            .await
-            .map_err(|error| match error.as_database_error() {
-                Some(refused) if refused.is_unique_violation() => PeopleError::EmailTaken,
-                _ => PeopleError::Store(error),
-            })?;
+        let sql =
+            "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        let (person, roles, password) = (id.to_string(), to_json(&new.roles)?, new.password.0);
+        let added = with_pool!(&self.db, pool => {
+            let row = sqlx::query(sql).bind(person).bind(email).bind(name).bind(roles).bind(password).bind(now);
+            row.execute(pool).await.map(drop)
+        });
+        added.map_err(|error| match error.as_database_error() {
+            Some(refused) if refused.is_unique_violation() => PeopleError::EmailTaken,
+            _ => PeopleError::Store(error),
+        })?;
         self.changed().await;
         Ok(id)
     }
 
     /// Everyone who is known, by e-mail.
     pub async fn list(&self) -> Result<Vec<PersonRow>, PeopleError> {
-        sqlx::query("SELECT * FROM people WHERE email IS NOT NULL ORDER BY email")
-            .fetch_all(&self.pool)
-            .await?
-            .iter()
-            .map(person)
-            .collect()
+        let sql = select_people!("email IS NOT NULL ORDER BY email");
+        let rows: Vec<Columns> = with_pool!(&self.db, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        rows.into_iter().map(person).collect()
     }
 
     pub async fn by_id(&self, id: UserId) -> Result<Option<PersonRow>, PeopleError> {
-        sqlx::query("SELECT * FROM people WHERE id = ? AND email IS NOT NULL")
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?
-            .as_ref()
-            .map(person)
-            .transpose()
+        self.one(select_people!("id = $1 AND email IS NOT NULL"), id.to_string()).await
     }
 
     pub async fn by_email(&self, email: &str) -> Result<Option<PersonRow>, PeopleError> {
-        sqlx::query("SELECT * FROM people WHERE email = ?")
-            .bind(email.trim().to_lowercase())
-            .fetch_optional(&self.pool)
-            .await?
-            .as_ref()
-            .map(person)
-            .transpose()
+        self.one(select_people!("email = $1"), email.trim().to_lowercase()).await
+    }
+
+    async fn one(&self, sql: &'static str, key: String) -> Result<Option<PersonRow>, PeopleError> {
+        let row: Option<Columns> =
+            with_pool!(&self.db, pool => sqlx::query_as(sql).bind(key).fetch_optional(pool).await)?;
+        row.map(person).transpose()
     }
 
     /// The latest word on everyone, those included who were forgotten.
     pub async fn published(&self) -> Result<Vec<PersonChange>, PeopleError> {
-        let forgotten = sqlx::query("SELECT id FROM people WHERE email IS NULL")
-            .fetch_all(&self.pool)
-            .await?
+        let sql = "SELECT id FROM people WHERE email IS NULL";
+        let ids: Vec<String> = with_pool!(&self.db, pool => sqlx::query_scalar(sql).fetch_all(pool).await)?;
+        let forgotten = ids
             .iter()
-            .map(|row| Ok(PersonChange::Forgotten(UserId(uuid(row, "id")?))))
+            .map(|id| Ok(PersonChange::Forgotten(UserId(uuid("id", id)?))))
             .collect::<Result<Vec<_>, PeopleError>>()?;
         let known = self.list().await?.into_iter().map(|row| PersonChange::Known(row.person));
         Ok(known.chain(forgotten).collect())
@@ -146,70 +178,83 @@ impl People {
 
     /// Sets a new password and ends all sessions. `by`: who did it, as the log will say.
     pub async fn set_password(&self, id: UserId, password: &HashedPassword, by: Actor) -> Result<(), PeopleError> {
-        let change = sqlx::query("UPDATE people SET password_hash = ? WHERE id = ? AND email IS NOT NULL")
-            .bind(password.0.clone())
-            .bind(id.to_string());
-        self.change_and_end(id, EndReason::PasswordChanged, by, change).await
+        let sql = "UPDATE people SET password_hash = $2 WHERE id = $1 AND email IS NOT NULL";
+        self.change_and_end(id, EndReason::PasswordChanged, by, sql, Some(password.0.clone())).await
     }
 
     /// Sets what someone may do and ends all sessions.
     pub async fn set_roles(&self, id: UserId, roles: &[Role], by: Actor) -> Result<(), PeopleError> {
-        let change = sqlx::query("UPDATE people SET roles = ? WHERE id = ? AND email IS NOT NULL")
-            .bind(to_json(roles)?)
-            .bind(id.to_string());
-        self.change_and_end(id, EndReason::RolesChanged, by, change).await
+        let sql = "UPDATE people SET roles = $2 WHERE id = $1 AND email IS NOT NULL";
+        self.change_and_end(id, EndReason::RolesChanged, by, sql, Some(to_json(roles)?)).await
     }
 
     /// Keeps someone from signing in, and ends all sessions.
     pub async fn disable(&self, id: UserId, by: Actor) -> Result<(), PeopleError> {
-        let change =
-            sqlx::query("UPDATE people SET disabled = 1 WHERE id = ? AND email IS NOT NULL").bind(id.to_string());
-        self.change_and_end(id, EndReason::UserDisabled, by, change).await
+        let sql = "UPDATE people SET disabled = TRUE WHERE id = $1 AND email IS NOT NULL";
+        self.change_and_end(id, EndReason::UserDisabled, by, sql, None).await
     }
 
     /// Deletes name, e-mail and password for good; the id stays, as events know it. Ends all sessions.
     ///
-    /// The database zeroes what it frees; its write-ahead log holds old pages until it is checkpointed and reused.
+    /// SQLite zeroes what it frees, and PostgreSQL leaves it to vacuum; the write-ahead log of either holds old pages
+    /// until they are reused.
     pub async fn forget(&self, id: UserId, by: Actor) -> Result<(), PeopleError> {
-        let change = sqlx::query(
-            "UPDATE people SET email = NULL, name = NULL, password_hash = NULL, roles = '[]', disabled = 1
-             WHERE id = ? AND email IS NOT NULL",
-        )
-        .bind(id.to_string());
-        self.change_and_end(id, EndReason::UserDisabled, by, change).await
+        let sql = "UPDATE people
+            SET email = NULL, name = NULL, password_hash = NULL, roles = '[]', disabled = TRUE
+            WHERE id = $1 AND email IS NOT NULL";
+        self.change_and_end(id, EndReason::UserDisabled, by, sql, None).await
     }
 
+    /// `sql`: changes the person `$1`, to `value` where it names `$2`.
     async fn change_and_end(
         &self,
         user: UserId,
         reason: EndReason,
         by: Actor,
-        change: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+        sql: &'static str,
+        value: Option<String>,
     ) -> Result<(), PeopleError> {
-        let mut connection = self.pool.acquire().await?;
-        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *connection).await?;
-        let mut transaction = sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?;
-        if change.execute(&mut *transaction).await?.rows_affected() == 0 {
-            return Err(PeopleError::Unknown);
+        let due = [random_id(0)?.to_string(), user.to_string(), to_json(&reason)?, by.to_string()];
+        macro_rules! change {
+            ($transaction:expr) => {{
+                let mut transaction = $transaction;
+                let mut change = sqlx::query(sql).bind(user.to_string());
+                if let Some(value) = value {
+                    change = change.bind(value);
+                }
+                if change.execute(&mut *transaction).await?.rows_affected() == 0 {
+                    return Err(PeopleError::Unknown);
+                }
+                let [command_id, user_id, reason, actor] = due;
+                let due = sqlx::query(END_DUE).bind(command_id).bind(user_id).bind(reason).bind(actor);
+                due.execute(&mut *transaction).await?;
+                transaction.commit().await?;
+            }};
         }
-        end_due(&mut transaction, user, reason, by).await?;
-        transaction.commit().await?;
+        match &self.db {
+            PeopleDb::Sqlite(pool) => {
+                let mut connection = pool.acquire().await?;
+                sqlx::query("PRAGMA secure_delete = ON").execute(&mut *connection).await?;
+                change!(sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?);
+            }
+            PeopleDb::Postgres(pool) => change!(pool.begin().await?),
+        }
         self.changed().await;
         Ok(())
     }
 
     /// Ends that the log has to be told, oldest first.
-    pub(super) async fn ends_due(&self) -> Result<Vec<EndDue>, PeopleError> {
-        sqlx::query("SELECT * FROM session_ends_due ORDER BY rowid")
-            .fetch_all(&self.pool)
-            .await?
-            .iter()
-            .map(|row| {
+    pub(in crate::write) async fn ends_due(&self) -> Result<Vec<EndDue>, PeopleError> {
+        let sql = "SELECT command_id, user_id, reason, actor FROM session_ends_due ORDER BY rowid";
+        let rows: Vec<(String, String, String, String)> =
+            with_pool!(&self.db, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        rows.iter()
+            .map(|(command_id, user_id, reason, actor)| {
                 Ok(EndDue {
-                    command_id: CommandId(uuid(row, "command_id")?),
-                    user_id: UserId(uuid(row, "user_id")?),
-                    reason: from_json(row, "reason")?,
-                    actor: actor(row)?,
+                    command_id: CommandId(uuid("command_id", command_id)?),
+                    user_id: UserId(uuid("user_id", user_id)?),
+                    reason: from_json("reason", reason)?,
+                    actor: actor.parse().map_err(|error| PeopleError::Corrupt(format!("actor: {error}")))?,
                 })
             })
             .collect()
@@ -217,16 +262,47 @@ impl People {
 
     /// The log was told.
     pub(super) async fn end_told(&self, due: &EndDue) -> Result<(), PeopleError> {
-        sqlx::query("DELETE FROM session_ends_due WHERE command_id = ?")
-            .bind(due.command_id.to_string())
-            .execute(&self.pool)
-            .await?;
+        let sql = "DELETE FROM session_ends_due WHERE command_id = $1";
+        let told = due.command_id.to_string();
+        with_pool!(&self.db, pool => sqlx::query(sql).bind(told).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Everything that is known of anyone, as it is stored.
+    pub(in crate::write) async fn stored(&self) -> Result<Vec<StoredPerson>, PeopleError> {
+        let sql = "SELECT id, name, email, roles, password_hash, disabled, created_at FROM people ORDER BY id";
+        Ok(with_pool!(&self.db, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+    }
+
+    /// Puts someone here as they are stored elsewhere, over what is known here.
+    pub(in crate::write) async fn put(&self, person: &StoredPerson) -> Result<(), PeopleError> {
+        let (id, name, email, roles, password, disabled, created_at) = person.clone();
+        let sql = "INSERT INTO people (id, name, email, roles, password_hash, disabled, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, roles = excluded.roles,
+            password_hash = excluded.password_hash, disabled = excluded.disabled, created_at = excluded.created_at";
+        with_pool!(&self.db, pool => {
+            let row = sqlx::query(sql).bind(id).bind(name).bind(email).bind(roles).bind(password).bind(disabled);
+            row.bind(created_at).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Puts here what the log still has to be told.
+    pub(in crate::write) async fn put_end_due(&self, due: &EndDue) -> Result<(), PeopleError> {
+        let [command_id, user_id] = [due.command_id.to_string(), due.user_id.to_string()];
+        let (reason, actor) = (to_json(&due.reason)?, due.actor.to_string());
+        with_pool!(&self.db, pool => {
+            let row = sqlx::query(END_DUE).bind(command_id).bind(user_id).bind(reason).bind(actor);
+            row.execute(pool).await.map(drop)
+        })?;
         Ok(())
     }
 
     /// Looks whether anyone changed anything, in this process or in another.
     pub(super) async fn notice(&self) -> Result<(), PeopleError> {
-        let count: i64 = sqlx::query_scalar("SELECT count FROM people_changes").fetch_one(&self.pool).await?;
+        let sql = "SELECT count FROM people_changes";
+        let count: i64 = with_pool!(&self.db, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?;
         let count = u64::try_from(count).unwrap_or_default();
         self.changes.send_if_modified(|known| std::mem::replace(known, count) != count);
         Ok(())
@@ -238,22 +314,6 @@ impl People {
             tracing::warn!(%error, "a change to people is published later");
         }
     }
-}
-
-async fn end_due(
-    connection: &mut SqliteConnection,
-    user: UserId,
-    reason: EndReason,
-    by: Actor,
-) -> Result<(), PeopleError> {
-    sqlx::query("INSERT INTO session_ends_due (command_id, user_id, reason, actor) VALUES (?, ?, ?, ?)")
-        .bind(random_id(0)?.to_string())
-        .bind(user.to_string())
-        .bind(to_json(&reason)?)
-        .bind(by.to_string())
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// A UUID v7 of the moment `now`, microseconds since 1970.
@@ -281,34 +341,24 @@ fn name(text: &str) -> Result<String, PeopleError> {
     Ok(name.to_owned())
 }
 
-fn person(row: &SqliteRow) -> Result<PersonRow, PeopleError> {
+fn person((id, name, email, roles, password, disabled, created_at): Columns) -> Result<PersonRow, PeopleError> {
+    let (id, roles) = (UserId(uuid("id", &id)?), from_json("roles", &roles)?);
     Ok(PersonRow {
-        person: Person {
-            id: UserId(uuid(row, "id")?),
-            name: row.try_get("name")?,
-            email: row.try_get("email")?,
-            roles: from_json(row, "roles")?,
-        },
-        password: HashedPassword(row.try_get("password_hash")?),
-        disabled: row.try_get("disabled")?,
-        created_at: row.try_get("created_at")?,
+        person: Person { id, name, email, roles },
+        password: HashedPassword(password),
+        disabled,
+        created_at,
     })
 }
 
-fn uuid(row: &SqliteRow, column: &str) -> Result<uuid::Uuid, PeopleError> {
-    let text: String = row.try_get(column)?;
-    uuid::Uuid::try_parse(&text).map_err(|error| PeopleError::Corrupt(format!("{column} {text:?}: {error}")))
-}
-
-fn actor(row: &SqliteRow) -> Result<Actor, PeopleError> {
-    row.try_get::<String, _>("actor")?.parse().map_err(|error| PeopleError::Corrupt(format!("actor: {error}")))
+fn uuid(column: &str, text: &str) -> Result<uuid::Uuid, PeopleError> {
+    uuid::Uuid::try_parse(text).map_err(|error| PeopleError::Corrupt(format!("{column} {text:?}: {error}")))
 }
 
 fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, PeopleError> {
     serde_json::to_string(value).map_err(|error| PeopleError::Corrupt(error.to_string()))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, PeopleError> {
-    let text: String = row.try_get(column)?;
-    serde_json::from_str(&text).map_err(|error| PeopleError::Corrupt(format!("{column} {text:?}: {error}")))
+fn from_json<T: serde::de::DeserializeOwned>(column: &str, text: &str) -> Result<T, PeopleError> {
+    serde_json::from_str(text).map_err(|error| PeopleError::Corrupt(format!("{column} {text:?}: {error}")))
 }

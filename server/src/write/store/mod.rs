@@ -1,15 +1,18 @@
 //! The event store: an append-only log of events, one trait, one contract for every implementation.
 
+mod postgres;
 mod sqlite;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use app::{
     domain::{CommandId, EventId},
-    wire::{Envelope, Hash, Position, StreamId, Version},
+    wire::{Envelope, Hash, Position, StreamId, StreamKind, Version},
 };
 use async_trait::async_trait;
+use tokio::sync::watch;
 
+pub use postgres::{OpenError, PostgresStore};
 pub use sqlite::{SqliteStore, connect_options};
 
 /// Where the log ends.
@@ -27,6 +30,14 @@ impl Head {
     pub const EMPTY: Self = Self { position: Position(0), hash: app::wire::GENESIS, recorded_at: 0 };
 }
 
+/// The right to do what only one process does at a time, until someone else has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub name: String,
+    /// Grows with each new holder: tells a former one apart, however late it wakes up.
+    pub fence: i64,
+}
+
 /// What the database said.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -39,7 +50,7 @@ pub enum StoreError {
     /// An event id is in the log already: nothing was stored. Look the commands up.
     #[error("one of these commands was stored before")]
     AlreadyStored,
-    /// The log no longer belongs to whoever held this fence.
+    /// Someone else has the lease by now: nothing was stored.
     #[error("the lease was taken over")]
     FencedOff,
     /// Nothing was stored; try again.
@@ -63,6 +74,31 @@ pub trait EventStore: Send + Sync {
     /// May block its thread while it does. `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
 
+    /// [`Self::append`], unless someone else has taken over `lease`: checked in the same transaction.
+    async fn append_under(
+        &self,
+        lease: &Lease,
+        expected: Position,
+        events: &[Envelope],
+        new_head: &Head,
+    ) -> Result<(), StoreError>;
+
+    /// Has other writers wait until this store's next append or `release`, where there can be others, and says where
+    /// the log ends. It can be lost at any time: then the append says so.
+    async fn hold(&self) -> Result<Head, StoreError> {
+        self.head().await
+    }
+
+    /// Gives back what `hold` took.
+    async fn release(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Where the log ends as far as this process has heard, its own appends included; `None` where no one else appends.
+    fn heard(&self) -> Option<watch::Receiver<Position>> {
+        None
+    }
+
     /// Up to `limit` events of all streams after `after`, in order.
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError>;
 
@@ -79,4 +115,58 @@ pub trait EventStore: Send + Sync {
     async fn checkpoint(&self, name: &str) -> Result<Position, StoreError>;
 
     async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError>;
+
+    /// [`Self::save_checkpoint`], unless someone else has taken over `lease`: checked in the same transaction.
+    async fn save_checkpoint_under(&self, lease: &Lease, name: &str, position: Position) -> Result<(), StoreError>;
+
+    /// Who this process is among those that share the log. Where there is only one, the same after each start, so that
+    /// it need not wait for its own old leases.
+    fn holder(&self) -> String {
+        "the only process".to_owned()
+    }
+
+    /// Takes the lease `name` for `holder` if nobody has it, or `holder` itself, with a new fence; `None` if someone
+    /// else has it. It lasts for `ttl` by the database's clock.
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError>;
+
+    /// Has the lease last for `ttl` from now; [`StoreError::FencedOff`] if someone else has taken it over.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError>;
+}
+
+/// How a database spells a stream's kind, for ever.
+fn kind_number(kind: StreamKind) -> i16 {
+    match kind {
+        StreamKind::Account => 1,
+        StreamKind::Transfer => 2,
+        StreamKind::Session => 3,
+        StreamKind::User => 4,
+        StreamKind::Projection => 5,
+    }
+}
+
+fn kind_of(number: i16) -> Option<StreamKind> {
+    StreamKind::ALL.into_iter().find(|kind| kind_number(*kind) == number)
+}
+
+/// [`EventStore::find_commands`], by a lookup of events.
+async fn find_commands<F: Future<Output = Result<Vec<Envelope>, StoreError>>>(
+    commands: &[CommandId],
+    find_events: impl Fn(Vec<EventId>) -> F,
+) -> Result<Vec<Envelope>, StoreError> {
+    // A command's event ids follow from its own: the first are looked up, and of those found the next, until
+    // there are no more.
+    let mut found = Vec::new();
+    let mut wanted = commands.to_vec();
+    for index in 0.. {
+        let ids: Vec<EventId> = wanted.iter().map(|command| EventId::derive(*command, index)).collect();
+        let events = find_events(ids).await?;
+        if events.is_empty() {
+            break;
+        }
+        let there: HashSet<EventId> = events.iter().map(|event| event.event_id).collect();
+        wanted.retain(|command| there.contains(&EventId::derive(*command, index)));
+        found.extend(events);
+    }
+    found.sort_unstable_by_key(|event: &Envelope| event.position);
+    Ok(found)
 }

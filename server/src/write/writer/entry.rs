@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) hash: Hash,
     /// Position of the last event.
     pub(super) position: Position,
+    /// Up to here, events may be those of other writers.
+    pub(super) theirs: Position,
 }
 
 impl Entry {
@@ -46,7 +48,7 @@ impl Entry {
             StreamKind::Transfer => State::Transfer(Transfer::default()),
             StreamKind::Session | StreamKind::User | StreamKind::Projection => State::Facts,
         };
-        Self { state, version: Version(0), hash: GENESIS, position: Position(0) }
+        Self { state, version: Version(0), hash: GENESIS, position: Position(0), theirs: Position(0) }
     }
 
     /// Replays a stream from the store.
@@ -63,15 +65,22 @@ impl Entry {
                     let what = format!("version {} is missing before version {}", entry.version.next(), event.version);
                     return Err(StoreError::Corrupt { at: stream.to_string(), what });
                 }
-                let decoded = decode_with(upcasters, &event.event_type, event.schema, &event.payload)
-                    .map_err(|error| unreadable(event, &error))?;
-                entry.apply(&decoded).map_err(|what| StoreError::Corrupt { at: place(event), what })?;
-                entry.follow(event);
+                entry.take_in(event, upcasters)?;
             }
             if events.len() < CHUNK as usize {
+                entry.theirs = entry.position;
                 return Ok(entry);
             }
         }
+    }
+
+    /// Takes in a stored event, the next of its stream.
+    pub(super) fn take_in(&mut self, event: &Envelope, upcasters: &[Upcaster]) -> Result<(), StoreError> {
+        let decoded = decode_with(upcasters, &event.event_type, event.schema, &event.payload)
+            .map_err(|error| unreadable(event, &error))?;
+        self.apply(&decoded).map_err(|what| StoreError::Corrupt { at: place(event), what })?;
+        self.follow(event);
+        Ok(())
     }
 
     /// The events that `intent` leads to now; none if it was done before.

@@ -2,10 +2,14 @@
 //!
 //! W1: an answer is given after the commit that it rests on. W2: versions are gapless, an expected version is checked on
 //! the current state. W4: a command id leads to its events once; repeated, it gets the first result. One command's
-//! refusal or duplicate never fails its neighbours. Overload is answered at once, with bounded memory.
+//! refusal or duplicate never fails its neighbours. Overload is answered at once, with bounded memory. Other processes may
+//! append to the same log: see `others`.
 
 mod entry;
 mod events;
+mod job;
+mod lookup;
+mod others;
 mod run;
 
 use std::{
@@ -29,8 +33,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::store::{EventStore, Head, StoreError};
-use run::{Job, Loop};
+use super::store::{EventStore, Head, Lease, StoreError};
+use job::Job;
+use run::Loop;
 
 /// At most this many bytes of payload and metadata in one event.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -51,6 +56,8 @@ pub struct Submission {
     /// Refuse unless the stream is at this version.
     pub expected: Option<Version>,
     pub intent: Intent,
+    /// Refuse with [`StoreError::FencedOff`] once someone else has taken over this lease.
+    pub lease: Option<Lease>,
 }
 
 /// What is asked of the stream.
@@ -162,7 +169,7 @@ impl Writer {
     /// Starts the writer's task on the current runtime.
     ///
     /// The receiver shows where the log ends: [`Head::EMPTY`], already seen, until the store was read the first time,
-    /// then anew after each commit.
+    /// then anew after each commit, those of other processes included.
     pub fn start(
         store: Arc<dyn EventStore>,
         clock: Arc<dyn Clock>,

@@ -10,115 +10,60 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use app::{
-    domain::{CommandId, EventId},
-    wire::{Envelope, Receipt, StreamId},
+    domain::CommandId,
+    wire::{Position, Receipt, StreamId},
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, RETRY_AFTER, Submission, SubmitError, WriterSettings,
+    Clock, RETRY_AFTER, SubmitError, WriterSettings,
     entry::{Cache, Entry},
-    events::{is_of, receipt, seal},
+    events::{receipt, seal},
+    job::{Answer, Batch, Done, Job, give},
+    lookup::WARY_BATCHES,
+    others::{self, Hold, Others},
 };
 use crate::write::store::{EventStore, Head, StoreError};
 
 /// Tries of one command that other writers, or events that come and go, may spoil.
 const TRIES: u8 = 16;
-/// After a duplicate, this many batches of commands are looked up before they are decided: duplicates come in crowds.
-const WARY_BATCHES: usize = 4;
-/// How often a commit of unknown outcome is looked up while the store does not answer, and the first pause between.
-const LOOKUPS: u32 = 6;
-const LOOKUP_PAUSE: Duration = Duration::from_millis(20);
-
-type Answer = Result<Receipt, SubmitError>;
-
-/// A command in hand.
-pub(super) struct Job {
-    submission: Submission,
-    reply: oneshot::Sender<Answer>,
-    /// Held until the answer is given: bounds all that is in hand.
-    _place: OwnedSemaphorePermit,
-    /// Others with its id wait behind it.
-    leads: bool,
-    /// Its id was not in the log.
-    looked_up: bool,
-    /// It was in a commit of unknown outcome.
-    sent: bool,
-    tries: u8,
-}
-
-impl Job {
-    pub(super) fn new(submission: Submission, reply: oneshot::Sender<Answer>, place: OwnedSemaphorePermit) -> Self {
-        Self { submission, reply, _place: place, leads: false, looked_up: false, sent: false, tries: 0 }
-    }
-}
-
-/// What goes into one commit.
-#[derive(Default)]
-struct Batch {
-    events: Vec<Envelope>,
-    /// Commands whose events these are.
-    stored: Vec<(Job, Receipt)>,
-    /// Answers without events that rest on events not committed yet.
-    riders: Vec<(Job, Answer)>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.stored.is_empty() && self.riders.is_empty()
-    }
-
-    fn streams(&self) -> impl Iterator<Item = StreamId> {
-        self.events.iter().map(|event| event.stream)
-    }
-
-    fn into_jobs(self) -> impl Iterator<Item = Job> {
-        self.stored.into_iter().map(|(job, _)| job).chain(self.riders.into_iter().map(|(job, _)| job))
-    }
-}
-
-/// Work that was under way beside the loop.
-enum Done {
-    Loaded { stream: StreamId, epoch: u64, result: Result<Entry, StoreError> },
-    LookedUp { jobs: Vec<Job>, result: Result<Vec<Envelope>, StoreError> },
-    Appended { batch: Batch, head: Head, result: Result<(), StoreError> },
-}
 
 pub(super) struct Loop {
-    store: Arc<dyn EventStore>,
+    pub(super) store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
-    settings: WriterSettings,
-    heads: watch::Sender<Head>,
+    pub(super) settings: WriterSettings,
+    pub(super) heads: watch::Sender<Head>,
     /// Where the log ends; `None` when it has to be read from the store.
-    committed: Option<Head>,
+    pub(super) committed: Option<Head>,
     /// Where it will end once all that is decided is committed.
-    tip: Head,
-    cache: Cache,
-    /// Counts how often the cache was dropped: what was being read before that is read again.
-    epoch: u64,
+    pub(super) tip: Head,
+    pub(super) cache: Cache,
+    /// Counts how often the cache was dropped or others' events came in: what was being read before that is read again.
+    pub(super) epoch: u64,
+    pub(super) others: Others,
     /// Commands by id, each with those that wait behind it.
     in_hand: HashMap<CommandId, Vec<Job>>,
-    backlog: VecDeque<Job>,
+    pub(super) backlog: VecDeque<Job>,
     /// Commands that wait for their stream to be read.
     loading: HashMap<StreamId, Vec<Job>>,
     /// Commands that may be in the log already.
-    suspects: Vec<Job>,
-    looking_up: bool,
+    pub(super) suspects: Vec<Job>,
+    pub(super) looking_up: bool,
     /// So many commands are looked up before they are decided.
-    wary: usize,
+    pub(super) wary: usize,
     /// What gathers for the next commit.
-    pending: Batch,
-    committing: bool,
-    tasks: JoinSet<Done>,
+    pub(super) pending: Batch,
+    pub(super) committing: bool,
+    pub(super) tasks: JoinSet<Done>,
 }
 
 impl Loop {
@@ -129,6 +74,7 @@ impl Loop {
         heads: watch::Sender<Head>,
     ) -> Self {
         Self {
+            others: Others::new(store.heard().is_some()),
             store,
             clock,
             heads,
@@ -151,31 +97,35 @@ impl Loop {
 
     /// Runs until `stop` and until everything that was taken is answered.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>, stop: CancellationToken) {
-        if let Err(error) = self.read_head().await {
-            tracing::warn!(%error, "the end of the log could not be read yet");
-        }
+        let mut heard = self.store.heard();
         let (mut open, mut taken) = (true, Vec::new());
         loop {
+            self.catch_up().await;
             self.place_backlog().await;
             self.start_lookup();
             let room = self.settings.batch.max(1).saturating_sub(self.pending.stored.len());
             // Once as many are decided as still wait: so that half of a crowd is decided while the other half commits.
             let enough = room == 0 || queue.len() <= self.pending.stored.len();
+            // In its turn, a writer takes all that it has.
+            let enough = if self.others.holding() { room == 0 || self.has_all() } else { enough };
             if !self.committing && !self.pending.is_empty() && enough {
                 self.start_commit();
                 continue;
             }
+            self.hold_or_release();
             if !open && self.tasks.is_empty() && self.backlog.is_empty() {
                 return;
             }
             tokio::select! {
                 biased;
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
-                    Ok(done) => self.settle(done),
+                    Ok(done) => self.settle(done).await,
                     // A bug: whoever waits learns it from the reply that never comes, the owner from this task's end.
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 },
-                count = queue.recv_many(&mut taken, room.max(1)), if open && room > 0 => {
+                () = others::further(&mut heard, self.tip.position), if self.others.listening() => self.others.behind = true,
+                () = later(self.others.again), if open && self.others.again.is_some() => self.others.behind = true,
+                count = queue.recv_many(&mut taken, room.max(1)), if open && room > 0 && !self.others.holding() => {
                     open = count > 0;
                     self.backlog.extend(taken.drain(..));
                 }
@@ -186,27 +136,46 @@ impl Loop {
 
     /// Takes up what waits, as far as the next batch has room.
     async fn place_backlog(&mut self) {
-        while self.pending.stored.len() < self.settings.batch.max(1) {
+        while self.pending.stored.len() < self.settings.batch.max(1) && self.others.may_decide() {
             let Some(job) = self.backlog.pop_front() else { return };
-            if self.committed.is_none()
-                && let Err(error) = self.read_head().await
-            {
-                let waiting = std::mem::take(&mut self.backlog);
-                for job in std::iter::once(job).chain(waiting) {
-                    self.resolve(job, Err(error.clone().into()));
+            if self.committed.is_none() {
+                let known = match self.store.head().await {
+                    Ok(head) => self.follow(head).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = known {
+                    self.backlog.push_front(job);
+                    self.refuse_backlog(&error);
+                    return;
                 }
+            }
+            if let (Some(one), Some(other)) = (&job.submission.lease, &self.pending.lease)
+                && one != other
+            {
+                self.backlog.push_front(job);
                 return;
             }
             self.place(job);
         }
     }
 
-    async fn read_head(&mut self) -> Result<(), StoreError> {
-        let head = self.store.head().await?;
-        self.committed = Some(head);
-        self.tip = head;
-        self.heads.send_replace(head);
-        Ok(())
+    /// Answers all that wait.
+    pub(super) fn refuse_backlog(&mut self, error: &StoreError) {
+        for job in std::mem::take(&mut self.backlog) {
+            self.resolve(job, Err(error.clone().into()));
+        }
+    }
+
+    /// All that was placed is decided.
+    pub(super) fn has_all(&self) -> bool {
+        self.loading.is_empty() && !self.looking_up && self.suspects.is_empty()
+    }
+
+    /// Whatever is known of the log is read again.
+    pub(super) fn forget_all(&mut self) {
+        self.committed = None;
+        self.epoch += 1;
+        self.cache.clear();
     }
 
     fn place(&mut self, mut job: Job) {
@@ -218,7 +187,7 @@ impl Loop {
             self.in_hand.insert(job.submission.command_id, Vec::new());
             job.leads = true;
         }
-        if self.wary > 0 && !job.looked_up {
+        if self.wary > 0 && job.looked_up.is_none() {
             self.wary -= 1;
             self.suspects.push(job);
             return;
@@ -231,7 +200,9 @@ impl Loop {
         let (stream, now) = (submission.stream, self.clock.now_micros());
         let committed = self.committed.map(|head| head.position).unwrap_or_default();
         let tip = &mut self.tip;
+        let (looked_up, mut theirs) = (job.looked_up, Position(0));
         let decided = self.cache.with(stream, |entry| {
+            theirs = entry.theirs;
             let settled = entry.position <= committed;
             if let Some(expected) = submission.expected
                 && expected != entry.version
@@ -259,10 +230,16 @@ impl Loop {
         match answer {
             Ok(receipt) if !events.is_empty() => {
                 self.pending.events.extend(events);
+                self.pending.lease = self.pending.lease.take().or_else(|| job.submission.lease.clone());
                 self.pending.stored.push((job, receipt));
             }
-            // Nothing to store: perhaps because it is stored already.
-            Ok(_) | Err(_) if !job.looked_up => self.suspects.push(job),
+            // Nothing to store: perhaps because it is stored already, by another process since it was looked up.
+            Ok(_) | Err(_) if looked_up.is_none_or(|up_to| self.others.spoil(up_to, theirs)) => {
+                if looked_up.is_some() {
+                    self.others.missed();
+                }
+                self.suspects.push(job);
+            }
             Ok(_) | Err(_) if !settled => self.pending.riders.push((job, answer)),
             Ok(_) | Err(_) => self.resolve(job, answer),
         }
@@ -273,28 +250,6 @@ impl Loop {
         self.tasks.spawn(async move {
             let result = Entry::load(&*store, stream, upcasters).await;
             Done::Loaded { stream, epoch, result }
-        });
-    }
-
-    fn start_lookup(&mut self) {
-        if self.looking_up || self.suspects.is_empty() {
-            return;
-        }
-        self.looking_up = true;
-        let (store, jobs) = (self.store.clone(), std::mem::take(&mut self.suspects));
-        self.tasks.spawn(async move {
-            let ids: Vec<CommandId> = jobs.iter().map(|job| job.submission.command_id).collect();
-            let mut tries = if jobs.iter().any(|job| job.sent) { LOOKUPS } else { 1 };
-            let mut pause = LOOKUP_PAUSE;
-            loop {
-                let result = store.find_commands(&ids).await;
-                tries -= 1;
-                if tries == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
-                    return Done::LookedUp { jobs, result };
-                }
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
         });
     }
 
@@ -310,15 +265,21 @@ impl Loop {
             return;
         }
         self.committing = true;
+        self.others.hold = Hold::Free;
         let (store, runtime) = (self.store.clone(), Handle::current());
         // On a thread that may block: SQLite does.
         self.tasks.spawn_blocking(move || {
-            let result = runtime.block_on(store.append(committed.position, &batch.events, &head));
+            let result = runtime.block_on(async {
+                match &batch.lease {
+                    Some(lease) => store.append_under(lease, committed.position, &batch.events, &head).await,
+                    None => store.append(committed.position, &batch.events, &head).await,
+                }
+            });
             Done::Appended { batch, head, result }
         });
     }
 
-    fn settle(&mut self, done: Done) {
+    async fn settle(&mut self, done: Done) {
         match done {
             Done::Loaded { stream, epoch, result } => {
                 let waiting = self.loading.remove(&stream).unwrap_or_default();
@@ -333,15 +294,18 @@ impl Loop {
                     Err(error) => waiting.into_iter().for_each(|job| self.resolve(job, Err(error.clone().into()))),
                 }
             }
-            Done::LookedUp { jobs, result } => {
+            Done::LookedUp { jobs, up_to, result } => {
                 self.looking_up = false;
-                self.looked_up(jobs, result);
+                self.looked_up(jobs, up_to, result);
             }
+            Done::Held(result) => self.held(result).await,
+            Done::Released => self.others.hold = Hold::Free,
             Done::Appended { batch, head, result } => {
                 self.committing = false;
                 match result {
                     Ok(()) => {
                         self.committed = Some(head);
+                        self.others.won();
                         self.heads.send_replace(head);
                         self.answer(batch);
                         self.trim();
@@ -356,13 +320,16 @@ impl Loop {
     fn recover(&mut self, batch: Batch, error: StoreError) {
         tracing::debug!(%error, commands = batch.stored.len(), "a batch was not committed as it was");
         let after = std::mem::take(&mut self.pending);
-        if let (StoreError::AlreadyStored, Some(committed)) = (&error, self.committed) {
-            self.tip = committed;
-            batch.streams().chain(after.streams()).for_each(|stream| self.cache.forget(stream));
-        } else {
-            self.committed = None;
-            self.epoch += 1;
-            self.cache.clear();
+        match (&error, self.committed) {
+            (StoreError::AlreadyStored | StoreError::FencedOff | StoreError::HeadMoved, Some(committed)) => {
+                self.tip = committed;
+                batch.streams().chain(after.streams()).for_each(|stream| self.cache.forget(stream));
+                if matches!(error, StoreError::HeadMoved) {
+                    self.others.behind = true;
+                    self.others.missed();
+                }
+            }
+            _ => self.forget_all(),
         }
         self.backlog.extend(batch.riders.into_iter().map(|(job, _)| job));
         for (mut job, _) in batch.stored {
@@ -380,48 +347,14 @@ impl Loop {
                     job.sent = true;
                     self.suspects.push(job);
                 }
+                // Its neighbours have nothing to do with that.
+                StoreError::FencedOff if job.submission.lease.is_none() => self.backlog.push_back(job),
                 StoreError::Unavailable(_) | StoreError::FencedOff | StoreError::Corrupt { .. } => {
                     self.resolve(job, Err(error.clone().into()));
                 }
             }
         }
         self.backlog.extend(after.into_jobs());
-    }
-
-    fn looked_up(&mut self, jobs: Vec<Job>, result: Result<Vec<Envelope>, StoreError>) {
-        let found = match result {
-            Ok(found) => found,
-            Err(error) => {
-                for job in jobs {
-                    let error = match &error {
-                        StoreError::Unavailable(source) if job.sent => StoreError::OutcomeUnknown(source.clone()),
-                        other => other.clone(),
-                    };
-                    self.resolve(job, Err(error.into()));
-                }
-                return;
-            }
-        };
-        if !found.is_empty() {
-            self.wary = WARY_BATCHES * self.settings.batch;
-        }
-        let found: HashMap<EventId, Envelope> = found.into_iter().map(|event| (event.event_id, event)).collect();
-        for mut job in jobs {
-            let submission = &job.submission;
-            let id = |index| EventId::derive(submission.command_id, index);
-            let events: Vec<&Envelope> = (0..).map_while(|index| found.get(&id(index))).collect();
-            let Some(first) = events.first() else {
-                (job.looked_up, job.sent) = (true, false);
-                self.backlog.push_back(job);
-                continue;
-            };
-            let answer = match is_of(first, submission) {
-                Ok(true) => Ok(receipt(submission.command_id, submission.stream, events, !job.sent)),
-                Ok(false) => Err(SubmitError::IdReused),
-                Err(error) => Err(error.into()),
-            };
-            self.resolve(job, answer);
-        }
     }
 
     /// Answers everyone in a batch whose commit has succeeded.
@@ -435,7 +368,7 @@ impl Loop {
     }
 
     /// Answers a command, and with the same result those behind it that are the same command.
-    fn resolve(&mut self, job: Job, answer: Answer) {
+    pub(super) fn resolve(&mut self, job: Job, answer: Answer) {
         let followers =
             if job.leads { self.in_hand.remove(&job.submission.command_id).unwrap_or_default() } else { vec![] };
         for follower in followers {
@@ -460,8 +393,9 @@ impl Loop {
     }
 }
 
-fn give(job: Job, answer: Answer) {
-    if job.reply.send(answer).is_err() {
-        tracing::debug!("whoever sent the command did not wait for the answer");
+async fn later(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -4,9 +4,16 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use app::wire::{Envelope, Position};
-use rusqlite::{Connection, TransactionBehavior, ffi, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, ffi, params};
 
-use super::{Head, StoreError, failure, kind_number};
+use super::{Head, Lease, StoreError, failure, kind_number};
+
+/// The time in SQL, microseconds since 1970.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    };
+}
 
 pub(super) struct Appender(Connection);
 
@@ -41,11 +48,15 @@ impl Appender {
     /// One transaction; what comes before its commit is rolled back if anything fails.
     pub(super) fn append(
         &mut self,
+        lease: Option<&Lease>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
+        if let Some(lease) = lease {
+            still_held(&transaction, lease)?;
+        }
         let head: i64 = transaction
             .prepare_cached("SELECT position FROM log_head")
             .and_then(|mut head| head.query_row([], |row| row.get(0)))
@@ -85,20 +96,63 @@ impl Appender {
         transaction.commit().map_err(|error| StoreError::OutcomeUnknown(Arc::new(error)))
     }
 
-    pub(super) fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        self.0
+    pub(super) fn save_checkpoint(
+        &mut self,
+        lease: Option<&Lease>,
+        name: &str,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
+        if let Some(lease) = lease {
+            still_held(&transaction, lease)?;
+        }
+        transaction
             .prepare_cached(
                 "INSERT INTO checkpoints (name, position) VALUES (?, ?) \
                  ON CONFLICT (name) DO UPDATE SET position = excluded.position",
             )
             .and_then(|mut save| save.execute(params![name, position.as_i64()]))
             .map_err(broken)?;
-        Ok(())
+        transaction.commit().map_err(broken)
+    }
+
+    pub(super) fn acquire(&mut self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        let sql = concat!(
+            "INSERT INTO leases (name, holder, fence, expires_at) VALUES (?1, ?2, 1, ",
+            now!(),
+            " + ?3) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = leases.fence + 1, \
+             expires_at = excluded.expires_at WHERE leases.expires_at <= ",
+            now!(),
+            " OR leases.holder = excluded.holder RETURNING fence"
+        );
+        let row = params![name, holder, micros(ttl)];
+        let fence = self.0.query_row(sql, row, |row| row.get(0)).optional().map_err(broken)?;
+        Ok(fence.map(|fence| Lease { name: name.to_owned(), fence }))
+    }
+
+    pub(super) fn renew(&mut self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        let sql = concat!("UPDATE leases SET expires_at = ", now!(), " + ?3 WHERE name = ?1 AND fence = ?2");
+        match self.0.execute(sql, params![lease.name, lease.fence, micros(ttl)]).map_err(broken)? {
+            0 => Err(StoreError::FencedOff),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn close(self) -> Result<(), StoreError> {
         self.0.close().map_err(|(_, error)| broken(error))
     }
+}
+
+fn still_held(connection: &Connection, lease: &Lease) -> Result<(), StoreError> {
+    let held = connection
+        .prepare_cached("SELECT 1 FROM leases WHERE name = ? AND fence = ?")
+        .and_then(|mut held| held.exists(params![lease.name, lease.fence]))
+        .map_err(broken)?;
+    if held { Ok(()) } else { Err(StoreError::FencedOff) }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
 /// SQLite's primary result code and message, if it was SQLite that failed.

@@ -6,7 +6,6 @@
 mod appender;
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -14,7 +13,7 @@ use std::{
 
 use app::{
     domain::{CommandId, EventId},
-    wire::{Envelope, Hash, Position, StreamId, StreamKind, Version},
+    wire::{Envelope, Hash, Position, StreamId, Version},
 };
 use async_trait::async_trait;
 use rusqlite::ffi;
@@ -26,7 +25,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use self::appender::Appender;
-use super::{EventStore, Head, StoreError};
+use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
 
@@ -99,14 +98,14 @@ impl SqliteStore {
         self.appender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, work: impl FnOnce(&mut Appender) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    fn write<T>(&self, work: impl FnOnce(&mut Appender) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut slot = self.slot();
         let mut appender = match slot.take() {
             Some(appender) => appender,
             None => Appender::open(&self.file, self.pages)?,
         };
         let result = work(&mut appender);
-        if matches!(result, Ok(()) | Err(StoreError::HeadMoved | StoreError::AlreadyStored)) {
+        if matches!(result, Ok(_) | Err(StoreError::HeadMoved | StoreError::AlreadyStored | StoreError::FencedOff)) {
             *slot = Some(appender);
         }
         result
@@ -132,7 +131,17 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
-        self.write(|appender| appender.append(expected, events, new_head))
+        self.write(|appender| appender.append(None, expected, events, new_head))
+    }
+
+    async fn append_under(
+        &self,
+        lease: &Lease,
+        expected: Position,
+        events: &[Envelope],
+        new_head: &Head,
+    ) -> Result<(), StoreError> {
+        self.write(|appender| appender.append(Some(lease), expected, events, new_head))
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
@@ -160,22 +169,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError> {
-        // A command's event ids follow from its own: the first are looked up, and of those found the next, until
-        // there are no more.
-        let mut found = Vec::new();
-        let mut wanted = commands.to_vec();
-        for index in 0.. {
-            let ids: Vec<EventId> = wanted.iter().map(|command| EventId::derive(*command, index)).collect();
-            let events = self.find_events(&ids).await?;
-            if events.is_empty() {
-                break;
-            }
-            let there: HashSet<EventId> = events.iter().map(|event| event.event_id).collect();
-            wanted.retain(|command| there.contains(&EventId::derive(*command, index)));
-            found.extend(events);
-        }
-        found.sort_unstable_by_key(|event: &Envelope| event.position);
-        Ok(found)
+        find_commands(commands, |ids| async move { self.find_events(&ids).await }).await
     }
 
     async fn find_event(&self, event: EventId) -> Result<Option<Envelope>, StoreError> {
@@ -192,7 +186,19 @@ impl EventStore for SqliteStore {
     }
 
     async fn save_checkpoint(&self, name: &str, position: Position) -> Result<(), StoreError> {
-        self.write(|appender| appender.save_checkpoint(name, position))
+        self.write(|appender| appender.save_checkpoint(None, name, position))
+    }
+
+    async fn save_checkpoint_under(&self, lease: &Lease, name: &str, position: Position) -> Result<(), StoreError> {
+        self.write(|appender| appender.save_checkpoint(Some(lease), name, position))
+    }
+
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.write(|appender| appender.acquire(name, holder, ttl))
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.write(|appender| appender.renew(lease, ttl))
     }
 }
 
@@ -216,15 +222,12 @@ fn envelope(row: &SqliteRow) -> Result<Envelope, StoreError> {
     let position: i64 = row.try_get(0).map_err(broken)?;
     let field =
         |what: &str| StoreError::Corrupt { at: format!("position {position}"), what: format!("{what} does not read") };
-    let kind: i64 = row.try_get(2).map_err(|_| field("stream_kind"))?;
+    let kind: i16 = row.try_get(2).map_err(|_| field("stream_kind"))?;
     Ok(Envelope {
         position: Position::from_i64(position),
         event_id: EventId(uuid(row, 1).ok_or_else(|| field("event_id"))?),
         stream: StreamId {
-            kind: StreamKind::ALL
-                .into_iter()
-                .find(|known| kind_number(*known) == kind)
-                .ok_or_else(|| field("stream_kind"))?,
+            kind: kind_of(kind).ok_or_else(|| field("stream_kind"))?,
             id: uuid(row, 3).ok_or_else(|| field("stream_id"))?,
         },
         version: Version::from_i64(row.try_get(4).map_err(|_| field("version"))?),
@@ -243,17 +246,6 @@ fn uuid(row: &SqliteRow, column: usize) -> Option<Uuid> {
 
 fn hash(row: &SqliteRow, column: usize) -> Option<Hash> {
     row.try_get::<&[u8], _>(column).ok()?.try_into().ok().map(Hash)
-}
-
-/// How the file spells a stream's kind, for ever.
-fn kind_number(kind: StreamKind) -> i64 {
-    match kind {
-        StreamKind::Account => 1,
-        StreamKind::Transfer => 2,
-        StreamKind::Session => 3,
-        StreamKind::User => 4,
-        StreamKind::Projection => 5,
-    }
 }
 
 fn unavailable(error: sqlx::Error) -> StoreError {

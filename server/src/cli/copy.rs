@@ -1,0 +1,62 @@
+//! `daybook copy`: a ledger moves to another database. `daybook migrate`: the tables that it needs there.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::verify::progress_bar;
+use crate::write::{
+    copy::copy,
+    database::{WriteDb, WriteUrl},
+};
+
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// The ledger to copy, sqlite:PATH or postgres://…; no server should write to it
+    #[arg(long, env = "DAYBOOK_COPY_FROM", value_name = "URL")]
+    pub from: WriteUrl,
+    /// Where to: empty, or what an interrupted copy left; a PostgreSQL database after `daybook migrate`
+    #[arg(long, env = "DAYBOOK_COPY_TO", value_name = "URL")]
+    pub to: WriteUrl,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The write database, as its owner
+    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
+    pub write_db_admin: WriteUrl,
+    /// The same database as nodes connect to it: their user is given what they need, and no more
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<WriteUrl>,
+}
+
+/// Copies, verifies, says what it did.
+pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
+    if let WriteUrl::Sqlite(file) = &args.from {
+        anyhow::ensure!(file.exists(), "there is no ledger at {}", args.from);
+    }
+    let from = WriteDb::open(&args.from, None).await.with_context(|| format!("opening {}", args.from))?;
+    let to = WriteDb::open(&args.to, None).await.with_context(|| format!("opening {}", args.to))?;
+    let bar = progress_bar("events");
+    let copied = copy(&from, &to, |what, position, end| {
+        bar.set_message(what.to_owned());
+        bar.set_length(end.0);
+        bar.set_position(position.0);
+    })
+    .await;
+    bar.finish_and_clear();
+    from.close().await?;
+    to.close().await?;
+    let copied = copied?;
+    println!("Copied {} events and {} people from {} to {}.", copied.events, copied.people, args.from, args.to);
+    println!("Verified up to position {}, running hash {}.", copied.head.position, copied.head.hash);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the tables or brings them up to date.
+pub async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
+    WriteDb::migrate(&args.write_db_admin, args.write_db.as_ref()).await?;
+    println!("{} is up to date.", args.write_db_admin);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,113 @@
+//! Moves a ledger to another database: every event with its position, version and hash, and the people beside it.
+//!
+//! Interrupted, it goes on from where the target ends, provided that the target holds the beginning of the same log.
+
+use app::wire::{GENESIS, Position, log_hash};
+
+use super::{
+    database::WriteDb,
+    identity::PeopleError,
+    process_manager,
+    store::{EventStore, Head, StoreError},
+    verify::{VerifyError, verify},
+};
+
+const CHUNK: u32 = 1000;
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Copied now; what the target held before is not counted.
+    pub events: u64,
+    pub people: usize,
+    /// Where both logs end.
+    pub head: Head,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("the target holds another log: up to position {0} it is not the source's")]
+    AnotherLog(Position),
+    #[error("the target ends at position {target}, behind the source's end at {source_end}")]
+    Longer { target: Position, source_end: Position },
+    #[error("the source's log does not hold together at position {0}: `daybook verify` says more")]
+    Broken(Position),
+    #[error("the people in the target are not the source's")]
+    OtherPeople,
+    #[error("what was copied does not verify: {0}")]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+/// Copies what `from` holds now into `to`, and verifies it. Neither should be written to meanwhile.
+///
+/// `progress` is told how far it is, of how much: once for reading what is there, copying, and verifying.
+pub async fn copy(
+    from: &WriteDb,
+    to: &WriteDb,
+    mut progress: impl FnMut(&str, Position, Position) + Send,
+) -> Result<Copied, CopyError> {
+    let (end, begin) = (from.store.head().await?, to.store.head().await?);
+    if begin.position > end.position {
+        return Err(CopyError::Longer { target: begin.position, source_end: end.position });
+    }
+    let mut head = same_log(&*from.store, &begin, |position| progress("compared", position, begin.position)).await?;
+    while head.position < end.position {
+        let left = u32::try_from(end.position.0 - head.position.0).unwrap_or(CHUNK);
+        let events = from.store.read_log(head.position, left.min(CHUNK)).await?;
+        let before = head.position;
+        for event in &events {
+            if event.position != head.position.next() {
+                return Err(CopyError::Broken(head.position.next()));
+            }
+            let hash = log_hash(&head.hash, &event.hash);
+            head = Head { position: event.position, hash, recorded_at: event.recorded_at };
+        }
+        if events.is_empty() || (head.position == end.position && head.hash != end.hash) {
+            return Err(CopyError::Broken(head.position));
+        }
+        to.store.append(before, &events, &head).await?;
+        progress("copied", head.position, end.position);
+    }
+    let people = copy_people(from, to).await?;
+    let done = from.store.checkpoint(process_manager::NAME).await?;
+    to.store.save_checkpoint(process_manager::NAME, done.min(end.position)).await?;
+    verify(&*to.store, &[], |position, head| progress("verified", position, head)).await?;
+    let copied = to.store.head().await?;
+    if copied != end {
+        return Err(CopyError::AnotherLog(copied.position));
+    }
+    Ok(Copied { events: end.position.0 - begin.position.0, people, head: end })
+}
+
+/// `begin`, if the log in `store` comes by it.
+async fn same_log(
+    store: &dyn EventStore,
+    begin: &Head,
+    mut progress: impl FnMut(Position) + Send,
+) -> Result<Head, CopyError> {
+    let (mut position, mut hash) = (Position(0), GENESIS);
+    while position < begin.position {
+        let left = u32::try_from(begin.position.0 - position.0).unwrap_or(CHUNK);
+        let events = store.read_log(position, left.min(CHUNK)).await?;
+        let Some(last) = events.last() else { return Err(CopyError::Broken(position.next())) };
+        position = last.position;
+        hash = events.iter().fold(hash, |hash, event| log_hash(&hash, &event.hash));
+        progress(position);
+    }
+    if hash == begin.hash { Ok(*begin) } else { Err(CopyError::AnotherLog(begin.position)) }
+}
+
+async fn copy_people(from: &WriteDb, to: &WriteDb) -> Result<usize, CopyError> {
+    let people = from.people.stored().await?;
+    for person in &people {
+        to.people.put(person).await?;
+    }
+    for due in from.people.ends_due().await? {
+        to.people.put_end_due(&due).await?;
+    }
+    if to.people.stored().await? == people { Ok(people.len()) } else { Err(CopyError::OtherPeople) }
+}

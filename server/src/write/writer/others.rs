@@ -1,0 +1,202 @@
+//! Other processes that append to the same log.
+//!
+//! What they append is followed into the cache: when the store hears of it, and when a batch finds that the log has moved
+//! on. Two batches in a row that others were faster than, and this writer takes its turn: it holds the log, follows,
+//! decides, appends, and does so until it meets no one else any more. A refusal is final only if its command was not in
+//! the log behind the last event of others that it rests on.
+
+use std::time::Duration;
+
+use app::wire::Position;
+use tokio::{sync::watch, time::Instant};
+
+use super::{job::Done, run::Loop};
+use crate::write::store::{Head, StoreError};
+
+/// Misses after which the log is held.
+const HOLD_AFTER: u8 = 2;
+/// Most events of others that are followed one by one; behind more, the cache is dropped.
+const FOLLOWED: u64 = 4096;
+/// When to look again for the end of the log while the store does not answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Whether this writer keeps the others out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    Free,
+    Asking,
+    Held,
+    Releasing,
+}
+
+/// How this writer stands with the others.
+pub(super) struct Others {
+    /// There can be some.
+    exist: bool,
+    /// They have appended: nothing is decided until it is known what.
+    pub(super) behind: bool,
+    pub(super) hold: Hold,
+    /// Batches in a row that they were faster than.
+    misses: u8,
+    /// They did not append between this writer's last turn and this one.
+    calm: bool,
+    /// The store did not answer; when to look again.
+    pub(super) again: Option<Instant>,
+}
+
+impl Others {
+    pub(super) fn new(exist: bool) -> Self {
+        Self { exist, behind: true, hold: Hold::Free, misses: 0, calm: false, again: None }
+    }
+
+    /// There are so many of them that this writer decides in its turn only.
+    fn crowded(&self) -> bool {
+        self.misses >= HOLD_AFTER
+    }
+
+    pub(super) fn holding(&self) -> bool {
+        self.hold == Hold::Held
+    }
+
+    pub(super) fn may_decide(&self) -> bool {
+        !self.behind && (!self.crowded() || self.holding())
+    }
+
+    /// Whether to listen: what was heard already is being looked at otherwise.
+    pub(super) fn listening(&self) -> bool {
+        !self.behind && self.again.is_none()
+    }
+
+    /// Whether a refusal that rests on their events up to `theirs` may be one of a command that they stored meanwhile.
+    pub(super) fn spoil(&self, looked_up: Position, theirs: Position) -> bool {
+        self.exist && looked_up < theirs
+    }
+
+    pub(super) fn missed(&mut self) {
+        if self.exist {
+            self.misses = (self.misses + 1).min(HOLD_AFTER);
+        }
+    }
+
+    pub(super) fn won(&mut self) {
+        if !self.crowded() || self.calm {
+            self.misses = 0;
+        }
+    }
+}
+
+impl Loop {
+    /// Takes in what others have appended, unless a commit is under way that will tell.
+    pub(super) async fn catch_up(&mut self) {
+        if !self.others.behind || self.committing || self.others.hold != Hold::Free {
+            return;
+        }
+        self.others.again = None;
+        let void = std::mem::take(&mut self.pending);
+        if !void.is_empty() {
+            self.others.missed();
+        }
+        if let Some(committed) = self.committed {
+            self.tip = committed;
+            void.streams().for_each(|stream| self.cache.forget(stream));
+        }
+        self.backlog.extend(void.into_jobs());
+        let followed = match self.store.head().await {
+            Ok(head) => self.follow(head).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = followed {
+            self.lose_sight(&error);
+        }
+    }
+
+    /// The end of the log is not known any more.
+    fn lose_sight(&mut self, error: &StoreError) {
+        tracing::warn!(%error, "the end of the log could not be read");
+        self.forget_all();
+        self.others.behind = false;
+        self.others.again = Some(Instant::now() + LOOK_AGAIN);
+    }
+
+    /// The log ends at `head`: what is there since this writer looked last is taken into the cache. Nothing is decided
+    /// ahead of it.
+    pub(super) async fn follow(&mut self, head: Head) -> Result<(), StoreError> {
+        let count = self.committed.and_then(|known| head.position.0.checked_sub(known.position.0));
+        match (self.committed, count) {
+            (Some(_), Some(0)) => {}
+            (Some(known), Some(count @ ..=FOLLOWED)) => {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                let events = self.store.read_log(known.position, count).await?;
+                self.epoch += 1;
+                let upcasters = self.settings.upcasters;
+                for event in &events {
+                    let follows = self.cache.with(event.stream, |entry| {
+                        let next = entry.version.next() == event.version;
+                        entry.theirs = event.position;
+                        // Read from the store not long ago, it can know the event already.
+                        if next { entry.take_in(event, upcasters).is_ok() } else { entry.version >= event.version }
+                    });
+                    if follows == Some(false) {
+                        self.cache.forget(event.stream);
+                    }
+                }
+            }
+            _ => self.forget_all(),
+        }
+        (self.committed, self.tip) = (Some(head), head);
+        (self.others.behind, self.others.again) = (false, None);
+        // An empty log is said, too.
+        self.heads.send_if_modified(|known| std::mem::replace(known, head) != head || head == Head::EMPTY);
+        Ok(())
+    }
+
+    /// Asks for this writer's turn when it needs one, and gives it back when nothing came of it.
+    pub(super) fn hold_or_release(&mut self) {
+        let nothing_decided = !self.committing && self.pending.is_empty();
+        let store = self.store.clone();
+        match self.others.hold {
+            Hold::Free if self.others.crowded() && nothing_decided && !self.backlog.is_empty() => {
+                self.others.hold = Hold::Asking;
+                self.tasks.spawn(async move { Done::Held(store.hold().await) });
+            }
+            Hold::Held if nothing_decided && self.has_all() => {
+                self.others.hold = Hold::Releasing;
+                self.tasks.spawn(async move {
+                    if let Err(error) = store.release().await {
+                        tracing::debug!(%error, "the log was not given back; it will be");
+                    }
+                    Done::Released
+                });
+            }
+            Hold::Free | Hold::Asking | Hold::Held | Hold::Releasing => {}
+        }
+    }
+
+    /// It is this writer's turn, unless the store failed.
+    pub(super) async fn held(&mut self, result: Result<Head, StoreError>) {
+        let head = match result {
+            Ok(head) => head,
+            Err(error) => {
+                self.others.hold = Hold::Free;
+                self.refuse_backlog(&error);
+                return;
+            }
+        };
+        self.others.hold = Hold::Held;
+        self.others.calm = self.committed.is_some_and(|known| known.position == head.position);
+        if let Err(error) = self.follow(head).await {
+            self.lose_sight(&error);
+            self.refuse_backlog(&error);
+        }
+    }
+}
+
+/// Returns when the log is heard to end behind `known`.
+pub(super) async fn further(heard: &mut Option<watch::Receiver<Position>>, known: Position) {
+    if let Some(heard) = heard
+        && heard.wait_for(|position| *position > known).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,97 @@
+//! A ledger moves from SQLite to PostgreSQL and back.
+
+use app::{ports::Role, wire::Actor, wire::Position};
+use server::write::{
+    copy::{Copied, CopyError, copy},
+    database::{WriteDb, WriteUrl},
+    identity::{NewPerson, Passwords},
+    store::EventStore,
+    verify::verify,
+};
+use tempfile::TempDir;
+
+use crate::{
+    postgres::empty_database,
+    write_support::{Chain, account, command, deposited},
+};
+
+async fn sqlite(folder: &TempDir, name: &str) -> WriteDb {
+    WriteDb::open(&WriteUrl::Sqlite(folder.path().join(name)), None).await.unwrap()
+}
+
+async fn postgres() -> WriteDb {
+    let url = WriteUrl::Postgres(empty_database().await);
+    WriteDb::migrate(&url, None).await.unwrap();
+    WriteDb::open(&url, None).await.unwrap()
+}
+
+async fn append(store: &dyn EventStore, numbers: std::ops::Range<u64>) {
+    let mut chain = Chain::of(store).await;
+    let from = chain.head.position;
+    let events: Vec<_> = numbers.map(|n| chain.next(command(n), account(n % 7), deposited(1))).collect();
+    store.append(from, &events, &chain.head).await.unwrap();
+}
+
+async fn people(db: &WriteDb) {
+    for email in ["eva@example.org", "jan@example.org", "ota@example.org"] {
+        let password = Passwords::new().unwrap().hash("correct horse").await.unwrap();
+        let new = NewPerson { email: email.into(), name: "Eva".into(), roles: vec![Role::Customer], password };
+        let id = db.people.add(new, 7).await.unwrap();
+        match email.as_bytes()[0] {
+            b'j' => db.people.disable(id, Actor::Operator).await.unwrap(),
+            b'o' => db.people.forget(id, Actor::Operator).await.unwrap(),
+            _ => {}
+        }
+    }
+}
+
+async fn copied(from: &WriteDb, to: &WriteDb) -> Copied {
+    let copied = copy(from, to, |_, _, _| {}).await.unwrap();
+    assert_eq!(
+        to.store.read_log(Position(0), u32::MAX).await.unwrap(),
+        from.store.read_log(Position(0), u32::MAX).await.unwrap()
+    );
+    assert_eq!(to.store.head().await.unwrap(), from.store.head().await.unwrap());
+    let (ours, theirs) = (from.people.list().await.unwrap(), to.people.list().await.unwrap());
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    assert_eq!(from.people.published().await.unwrap().len(), to.people.published().await.unwrap().len());
+    verify(&*to.store, &[], |_, _| {}).await.unwrap();
+    copied
+}
+
+#[tokio::test]
+async fn a_ledger_moves_to_postgresql_and_back_with_its_hashes_and_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to, back) = (sqlite(&folder, "a.db").await, postgres().await, sqlite(&folder, "b.db").await);
+    append(&*from.store, 0..2345).await;
+    people(&from).await;
+    from.store.save_checkpoint("process_manager", Position(2000)).await.unwrap();
+    let done = copied(&from, &to).await;
+    assert_eq!((done.events, done.people), (2345, 3));
+    assert_eq!(to.store.checkpoint("process_manager").await.unwrap(), Position(2000));
+    copied(&to, &back).await;
+    // It is a ledger like any other.
+    append(&*to.store, 5000..5003).await;
+    verify(&*to.store, &[], |_, _| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupted_copy_goes_on_and_another_log_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (sqlite(&folder, "a.db").await, postgres().await);
+    append(&*from.store, 0..1500).await;
+    // What an interrupted copy leaves.
+    copied(&from, &to).await;
+    append(&*from.store, 1500..1700).await;
+    people(&from).await;
+    assert_eq!(copied(&from, &to).await.events, 200);
+    assert_eq!(copied(&from, &to).await.events, 0);
+
+    append(&*to.store, 2000..2001).await;
+    let error = copy(&from, &to, |_, _, _| {}).await.unwrap_err();
+    assert!(matches!(error, CopyError::Longer { .. }), "{error}");
+    append(&*from.store, 3000..3010).await;
+    let error = copy(&from, &to, |_, _, _| {}).await.unwrap_err();
+    assert!(matches!(error, CopyError::AnotherLog(Position(1701))), "{error}");
+    assert_eq!(to.store.head().await.unwrap().position, Position(1701));
+}
