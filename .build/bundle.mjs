@@ -130,7 +130,7 @@ for (const name of readdirSync(scripts).sort()) {
 }
 
 /** Each page loads one of these modules. */
-const modules = { daybook: "all pages but the next", timeline: "the timeline of one stream" };
+const modules = { daybook: "all pages but the next", timeline: "timeline, trial balance" };
 for (const name of Object.keys(modules)) {
   const folder = join(resolve(options.wasm), name);
   if (existsSync(join(folder, "snippets"))) throw new Error("a dependency brings JavaScript snippets of its own; bundle.mjs does not know these");

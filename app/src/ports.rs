@@ -251,7 +251,7 @@ pub struct Assets {
     pub loader: String,
     /// What the loader loads, on all pages but the next.
     pub ledger: Module,
-    /// On the page of one stream.
+    /// On the timeline, its streams and the trial balance.
     pub timeline: Module,
     pub favicon: String,
 }

@@ -1,12 +1,12 @@
 //! The browser's entry point: finds the islands of the page that the server rendered and brings them to life.
 //!
-//! The page of one stream has an entry point of its own, `frontend/timeline`: no other page needs the time machine's code.
+//! Pages that only look (the timeline, the trial balance) have an entry point of their own, `frontend/timeline`.
 
 use app::islands;
 
 /// Called by the page's loader script once the module is there.
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
-    islands::begin(&[islands::frame, islands::ledger]);
+    islands::begin(&[islands::frame, islands::ledger], islands::better_forms);
     leptos::mount::hydrate_islands();
 }

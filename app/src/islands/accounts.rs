@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::account::Status,
     links,
-    live::{List, LiveRow as _, Newcomers, State},
+    live::{List, LiveRow as _, Newcomers, State, renew},
     locale::Locale,
     wire::{AccountView, CurrencyTotal, Json, LiveQuery, Person, Totals, from_json},
     words,
@@ -136,7 +136,7 @@ impl Part for AccountHead {
 /// Totals per currency over all accounts of the viewer.
 #[derive(Serialize)]
 pub struct AccountTotals {
-    totals: List<Totals>,
+    totals: Totals,
     locale: Locale,
 }
 
@@ -144,7 +144,7 @@ from_json! { AccountTotals { totals, locale } }
 
 impl AccountTotals {
     pub fn new(totals: Totals, locale: Locale) -> Self {
-        Self { totals: List::new(vec![totals], Newcomers::Ignore), locale }
+        Self { totals, locale }
     }
 }
 
@@ -153,18 +153,20 @@ impl Part for AccountTotals {
         vec![LiveQuery::Totals]
     }
 
-    fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
-        query == "totals" && self.totals.receive(rows, reset, &|_| true)
+    fn on_rows(&mut self, query: &str, rows: Json<'_>, _reset: bool) -> bool {
+        query == "totals" && renew(&mut self.totals, rows, |totals| totals.position)
     }
 
     fn title(&self) -> Option<String> {
-        self.totals.rows.first().map(|totals| totals_title(totals, &self.locale))
+        Some(totals_title(&self.totals, &self.locale))
     }
 
     fn draw(&self, html: &mut Html) {
-        let Some(totals) = self.totals.rows.first().filter(|totals| !totals.lines.is_empty()) else { return };
+        if self.totals.lines.is_empty() {
+            return;
+        }
         html.el("dl", &[("class", "figures big")], |html| {
-            for CurrencyTotal { currency, accounts, balance } in &totals.lines {
+            for CurrencyTotal { currency, accounts, balance } in &self.totals.lines {
                 let plural = if *accounts == 1 { "account" } else { "accounts" };
                 fact(html, &format!("{currency} in {accounts} {plural}"), |html| {
                     html.put("span", &[("data-lit", "1")], &self.locale.format_amount(*balance, *currency));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Part, html::Html};
 use crate::{
     domain::{Currency, Date},
-    live::{List, Newcomers},
+    live::{List, Newcomers, renew},
     locale::Locale,
     wire::{AccountView, DayBalance, DayBalances, Json, LiveQuery, Position, from_json},
 };
@@ -17,7 +17,7 @@ const DAYS: u16 = 90;
 #[derive(Serialize)]
 pub struct BalanceChart {
     account: List<AccountView>,
-    days: List<DayBalances>,
+    days: DayBalances,
     today: Date,
     locale: Locale,
 }
@@ -27,7 +27,7 @@ from_json! { BalanceChart { account, days, today, locale } }
 impl BalanceChart {
     pub fn new(account: AccountView, days: DayBalances, today: Date, locale: Locale) -> Self {
         let account = List::new(vec![account], Newcomers::Ignore);
-        Self { account, days: List::new(vec![days], Newcomers::Ignore), today, locale }
+        Self { account, days, today, locale }
     }
 }
 
@@ -40,7 +40,7 @@ impl Part for BalanceChart {
     fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
         match self.follows().iter().position(|own| own.to_string() == query) {
             Some(0) => self.account.receive(rows, reset, &|_| true),
-            Some(_) => self.days.receive(rows, reset, &|_| true),
+            Some(_) => renew(&mut self.days, rows, |days| days.position),
             None => false,
         }
     }
@@ -51,7 +51,8 @@ impl Part for BalanceChart {
     }
 
     fn draw(&self, html: &mut Html) {
-        let (Some(account), Some(days)) = (self.account.rows.first(), self.days.rows.first()) else { return };
+        let Some(account) = self.account.rows.first() else { return };
+        let days = &self.days;
         let (currency, limit) = (account.currency, account.overdraft_limit);
         html.el("figure", &[("class", "chart")], |html| {
             let caption = format!("Balance at the end of each day, last {DAYS} days");

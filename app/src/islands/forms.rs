@@ -91,7 +91,7 @@ impl Command {
 }
 
 /// Makes all forms of the page better, those that come later too.
-pub(super) fn better() {
+pub fn better() {
     on_document("submit", move |event| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
         if let Some((command, form)) = form.and_then(|form| Some((Command::around(&form)?, form))) {

@@ -118,6 +118,9 @@ pub fn LivePart(children: Children) -> impl IntoView {
     children()
 }
 
+#[cfg(feature = "hydrate")]
+pub use forms::better as better_forms;
+
 /// Reads parts of some kinds: kind and model. `None`: of another kind, or from another version of the server.
 #[cfg(feature = "hydrate")]
 pub type ReadPart = fn(&str, Json<'_>) -> Option<Box<dyn Part>>;
@@ -125,12 +128,15 @@ pub type ReadPart = fn(&str, Json<'_>) -> Option<Box<dyn Part>>;
 #[cfg(feature = "hydrate")]
 thread_local! {
     static READERS: std::cell::Cell<&'static [ReadPart]> = const { std::cell::Cell::new(&[]) };
+    static FORMS: std::cell::Cell<fn()> = const { std::cell::Cell::new(|| ()) };
 }
 
-/// Says which parts this module brings to life. What is not named here is not in the module.
+/// Says which parts this module brings to life, and what makes forms better, where there are any. What is not named here is
+/// not in the module.
 #[cfg(feature = "hydrate")]
-pub fn begin(readers: &'static [ReadPart]) {
+pub fn begin(readers: &'static [ReadPart], forms: fn()) {
     READERS.set(readers);
+    FORMS.set(forms);
 }
 
 #[cfg(feature = "hydrate")]
@@ -183,11 +189,11 @@ kinds! {
         "latest" statement::LatestRows;
         "transfers" transfers::TransferRows;
         "transfer" transfers::TransferPage;
-        "trial-balance" trial_balance::TrialBalanceLines;
-        "events" events::EventRows;
     }
-    /// Of the page of one stream.
+    /// Of pages that only look: of events, and of the book as a whole.
     timeline {
         "time-machine" time_machine::TimeMachine;
+        "events" events::EventRows;
+        "trial-balance" trial_balance::TrialBalanceLines;
     }
 }

@@ -70,7 +70,7 @@ impl Part for LiveState {
         super::session::keep(self.expires_at);
         super::session::copy_buttons();
         super::manners::begin();
-        super::forms::better();
+        super::FORMS.get()();
     }
 }
 

@@ -132,6 +132,13 @@ impl<T: LiveRow> List<T> {
     }
 }
 
+/// Takes the newest of what arrived in place of what is shown, where there is ever only one row. False: nothing is newer.
+pub fn renew<T: FromJson>(shown: &mut T, rows: Json<'_>, position: impl Fn(&T) -> Position) -> bool {
+    let arrived = rows.items().unwrap_or_default().into_iter().filter_map(T::from_json).next_back();
+    let newer = arrived.filter(|row| position(row) >= position(shown));
+    newer.map(|row| *shown = row).is_some()
+}
+
 macro_rules! live_rows {
     ($($row:ident: $key:expr, $rank:expr;)*) => {$(
         impl LiveRow for $row {

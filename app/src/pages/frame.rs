@@ -28,8 +28,8 @@ pub(super) struct Sheet {
     pub nav: Nav,
     /// For forms and prose.
     pub narrow: bool,
-    /// Has the time machine, which is in a module of its own.
-    pub replays: bool,
+    /// Only looks: the feed, the time machine and the trial balance are in a module of their own, without forms.
+    pub looks: bool,
     /// What the views behind it have seen.
     pub shown: Option<Shown>,
     /// What a form without JavaScript has just done, and where more is said of it.
@@ -43,7 +43,7 @@ impl Sheet {
     /// A page of this body; whatever else there is to say of it is filled in by the caller.
     pub fn of(body: AnyView) -> Self {
         let title = String::new();
-        Self { title, nav: Nav::Apart, narrow: false, replays: false, shown: None, done: None, go: None, body }
+        Self { title, nav: Nav::Apart, narrow: false, looks: false, shown: None, done: None, go: None, body }
     }
 
     /// No page, but the way to another.
@@ -69,8 +69,8 @@ impl<T> From<&Seen<T>> for Shown {
 /// The whole document.
 pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyView {
     let theme = request.theme.map(theme_name);
-    let Sheet { title, nav, narrow, replays, shown, done, go: _, body } = sheet;
-    let module = if replays { &assets.timeline } else { &assets.ledger };
+    let Sheet { title, nav, narrow, looks, shown, done, go: _, body } = sheet;
+    let module = if looks { &assets.timeline } else { &assets.ledger };
     let main = match (&request.viewer, narrow) {
         (None, _) => "front",
         (Some(_), true) => "page narrow",

@@ -23,6 +23,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
     Ok(Sheet {
         title: "Trial balance".to_owned(),
         nav: Nav::TrialBalance,
+        looks: true,
         shown: Some((&seen).into()),
         ..Sheet::of(body.into_any())
     })

@@ -127,6 +127,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     Ok(Sheet {
         title: "Timeline".to_owned(),
         nav: Nav::Timeline,
+        looks: true,
         shown: Some((&seen).into()),
         ..Sheet::of(body.into_any())
     })

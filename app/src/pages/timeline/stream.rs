@@ -80,7 +80,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
             None => format!("{name} · Timeline"),
         },
         nav: Nav::Timeline,
-        replays: true,
+        looks: true,
         shown: Some((&seen).into()),
         ..Sheet::of(body.into_any())
     })

@@ -151,7 +151,8 @@ async fn every_page_is_a_whole_document_that_a_strict_policy_lets_through() {
         page.does_not_say(" style=").does_not_say("<style").does_not_say(" onclick=").does_not_say("javascript:");
         let scripts: Vec<_> = page.text.matches("<script").collect();
         assert_eq!(scripts.len(), 1, "{path}: only the loader");
-        let module = if path.starts_with("/timeline/") { "timeline" } else { "daybook" };
+        let looks = path.starts_with("/timeline") || path == "/trial-balance";
+        let module = if looks { "timeline" } else { "daybook" };
         page.says("src=\"/assets/islands.js\"").says("nonce=\"n0nce\"");
         page.says(&format!("data-js=\"/assets/{module}.js\"")).says(&format!("data-wasm=\"/assets/{module}.wasm\""));
         assert_eq!(page.text.matches("<h1").count(), 1, "{path}: one heading\n{}", page.text);
