@@ -404,6 +404,9 @@ async fn looking_at_the_whole_log_again_changes_nothing() {
         run(&side, from, to).await;
     }
     let head = side.store.head().await.unwrap();
+    let mut running = Running::start(&side);
+    running.reached(head.position).await;
+    running.stop().await;
     assert_eq!(side.store.checkpoint(NAME).await.unwrap(), head.position, "saved when it stops");
     side.store.save_checkpoint(NAME, Position(0)).await.unwrap();
     let side = side.reopen().await;
