@@ -327,6 +327,11 @@ impl LogSource for Log {
         Ok(events.iter().filter(|event| event.position > after).take(limit as usize).cloned().collect())
     }
 
+    async fn head(&self) -> Result<LogHead, BusError> {
+        let position = self.events.lock().unwrap().last().map_or(Position(0), |event| event.position);
+        Ok(LogHead { position, hash: GENESIS, at: now() })
+    }
+
     async fn people(&self) -> Result<Vec<PersonChange>, BusError> {
         Ok(self.people.lock().unwrap().clone())
     }
