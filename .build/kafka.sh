@@ -6,6 +6,7 @@
 #   .build/kafka.sh start [--brokers N]        starts N brokers (1); prints what to export
 #   .build/kafka.sh stop [FOLDER]              ends exactly those of FOLDER, or of $DAYBOOK_TEST_KAFKA_DIR, and removes it
 #   .build/kafka.sh run [--brokers N]          as start, and as stop when its standard input ends: for a test process
+#   .build/kafka.sh witness                    kcat, a reader of topics that has nothing to do with Daybook
 #   .build/kafka.sh broker FOLDER N ACTION     one broker: kill (as kill -9), down (as SIGTERM), up, freeze, thaw
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -166,6 +167,7 @@ stop() {
 started=
 case ${1:-} in
     install) install ;;
+    witness) have kcat || apt_install kcat ;;
     start)
         trap '[ $? = 0 ] || [ -z "$started" ] || stop "$started"' EXIT
         start "${@:2}"
@@ -187,5 +189,5 @@ case ${1:-} in
             *) die "what is '${4:-}'? kill, down, up, freeze or thaw" ;;
         esac
         ;;
-    *) die "what is '${1:-}'? install, start, stop, run or broker" ;;
+    *) die "what is '${1:-}'? install, start, stop, run, witness or broker" ;;
 esac

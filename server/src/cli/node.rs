@@ -132,7 +132,7 @@ impl Node {
         sending.spawn(transfers.run(sending.cancelled.clone()));
 
         // The bus.
-        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone(), clock.clone()));
+        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone()));
         let (log_head, log_heads) = watch::channel(None);
         telling.spawn({
             let (cancelled, clock) = (telling.cancelled.clone(), clock.clone());

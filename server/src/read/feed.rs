@@ -278,9 +278,8 @@ async fn ended_sessions(tx: &mut SqliteConnection, since: i64) -> Result<Vec<Env
 
 /// The last event in the feed.
 async fn last_taken(tx: &mut SqliteConnection) -> Result<After, sqlx::Error> {
-    let last = sqlx::query("SELECT position, recorded_at FROM feed ORDER BY position DESC LIMIT 1")
-        .fetch_optional(tx)
-        .await?;
+    let last =
+        sqlx::query("SELECT position, recorded_at FROM feed ORDER BY position DESC LIMIT 1").fetch_optional(tx).await?;
     let Some(row) = last else { return Ok(After::default()) };
     Ok(After { position: position(&row, "position")?, recorded_at: row.try_get("recorded_at")? })
 }

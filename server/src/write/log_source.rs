@@ -10,7 +10,7 @@ use super::{
     identity::People,
     keys::SigningKeys,
     store::{EventStore, Head},
-    writer::Clock,
+    writer::{Clock as _, SystemClock},
 };
 use crate::bus::{
     BusError, LogHead, LogSource, PersonChange,
@@ -21,12 +21,11 @@ use crate::bus::{
 pub struct WriteLog {
     store: Arc<dyn EventStore>,
     people: Arc<People>,
-    clock: Arc<dyn Clock>,
 }
 
 impl WriteLog {
-    pub fn new(store: Arc<dyn EventStore>, people: Arc<People>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, people, clock }
+    pub fn new(store: Arc<dyn EventStore>, people: Arc<People>) -> Self {
+        Self { store, people }
     }
 }
 
@@ -38,7 +37,7 @@ impl LogSource for WriteLog {
 
     async fn head(&self) -> Result<LogHead, BusError> {
         // Asked first: what is said of the log was true by then.
-        let at = self.clock.now_micros();
+        let at = SystemClock.now_micros();
         let Head { position, hash, .. } = self.store.head().await.map_err(|error| BusError(Box::new(error)))?;
         Ok(LogHead { position, hash, at })
     }

@@ -67,7 +67,11 @@ pub struct Subscription {
 
 /// What a message was, with nothing borrowed from the consumer any more.
 enum Came {
-    Message { partition: Lane, offset: i64, read: Read },
+    Message {
+        partition: Lane,
+        offset: i64,
+        read: Read,
+    },
     End(Lane),
     Again(Result<Read, KafkaError>),
     /// The brokers are away; the clients look for them.
@@ -181,19 +185,29 @@ impl Subscription {
         if !partition.paused && self.merge.is_full(lane) {
             partition.paused = true;
             self.reader.pause(&list(&self.topic, lane))?;
+            self.say_partitions();
         }
         Ok(())
     }
 
     /// Reads on where there is room again.
     fn resume(&mut self) -> Result<(), BusError> {
+        let mut resumed = false;
         for (lane, partition) in &mut self.partitions {
             if partition.paused && self.merge.has_room(*lane) {
                 self.reader.resume(&list(&self.topic, *lane))?;
                 partition.paused = false;
+                resumed = true;
             }
         }
+        if resumed {
+            self.say_partitions();
+        }
         Ok(())
+    }
+
+    fn say_partitions(&self) {
+        lock(&self.status).partitions = self.partitions.iter().map(said).collect();
     }
 
     /// A partition that was added is read from its beginning: whatever it has came after the subscription began.
@@ -228,7 +242,9 @@ impl Subscription {
         let waiting = hole.filter(|_| replay.is_some() || self.merge.waits() >= self.hole_age).map(|_| Parked {
             position: next,
             error: match replay {
-                Some(asked) => format!("the topic does not have it: {} to {} were asked for again", asked.from, asked.to),
+                Some(asked) => {
+                    format!("the topic does not have it: {} to {} were asked for again", asked.from, asked.to)
+                }
                 None => "it has not come yet".to_owned(),
             },
         });
@@ -278,11 +294,9 @@ impl Events for Subscription {
 
 fn owned(message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<Came, BusError> {
     match message {
-        Ok(message) => Ok(Came::Message {
-            partition: message.partition(),
-            offset: message.offset(),
-            read: wire::read(&message),
-        }),
+        Ok(message) => {
+            Ok(Came::Message { partition: message.partition(), offset: message.offset(), read: wire::read(&message) })
+        }
         Err(KafkaError::PartitionEOF(partition)) => Ok(Came::End(partition)),
         // It goes on from the beginning by itself; what is lost is a hole.
         Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetOutOfRange) => Ok(Came::Nothing),

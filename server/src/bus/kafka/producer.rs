@@ -124,8 +124,9 @@ impl RelayProducer {
     /// Returns with the reason once anything was not delivered.
     pub async fn failed(&self) -> String {
         let mut failed = self.acknowledged.failed.subscribe();
-        match failed.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
+        let reason = failed.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        match reason {
+            Ok(reason) => reason.unwrap_or_default(),
             // It is this producer that holds the sending end.
             Err(_) => std::future::pending().await,
         }
@@ -147,13 +148,7 @@ impl RelayProducer {
         self.send(&self.topics.replay, event, Some(node), NOT_COUNTED).await
     }
 
-    async fn send(
-        &self,
-        topic: &str,
-        event: &Envelope,
-        node: Option<&str>,
-        opaque: usize,
-    ) -> Result<(), KafkaError> {
+    async fn send(&self, topic: &str, event: &Envelope, node: Option<&str>, opaque: usize) -> Result<(), KafkaError> {
         let stream = event.stream.to_string();
         let record = BaseRecord::with_opaque_to(topic, opaque)
             .key(stream.as_bytes())

@@ -46,7 +46,8 @@ impl Asking {
     }
 
     async fn send(self, headers: OwnedHeaders, value: Vec<u8>) {
-        let record: FutureRecord<'_, (), [u8]> = FutureRecord::to(&self.topic).payload(value.as_slice()).headers(headers);
+        let record: FutureRecord<'_, (), [u8]> =
+            FutureRecord::to(&self.topic).payload(value.as_slice()).headers(headers);
         if let Err((error, _)) = self.producer.send(record, SEND).await {
             tracing::warn!(%error, "a replay could not be asked for; it is tried again");
         }

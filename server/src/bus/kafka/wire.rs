@@ -45,8 +45,7 @@ pub enum Read {
 pub fn headers(event: &Envelope, node: Option<&str>) -> OwnedHeaders {
     let (id, subject) = (event.event_id.to_string(), event.stream.to_string());
     let (time, hash) = (rfc3339(event.recorded_at), event.hash.to_string());
-    let (position, version, schema) =
-        (event.position.to_string(), event.version.to_string(), event.schema.to_string());
+    let (position, version, schema) = (event.position.to_string(), event.version.to_string(), event.schema.to_string());
     let values: [&[u8]; HEADERS.len()] = [
         b"1.0",
         id.as_bytes(),
@@ -200,7 +199,8 @@ mod tests {
         for at in [0, 1, 999_999, 1_763_812_800_000_001, 253_402_300_799_999_999] {
             assert_eq!(micros(&rfc3339(at)), Some(at));
         }
-        for text in ["", "2026-11-22T09:30:00Z", "2026-11-22T09:30:00.12345+Z", "2026-02-30T09:30:00.123456Z", "ěščř"] {
+        for text in ["", "2026-11-22T09:30:00Z", "2026-11-22T09:30:00.12345+Z", "2026-02-30T09:30:00.123456Z", "ěščř"]
+        {
             assert_eq!(micros(text), None, "{text}");
         }
     }

@@ -41,9 +41,9 @@ impl Go<'_> {
     pub(super) async fn checkpoint(&self, fence: Fence, mut saved: Position) -> Never {
         let mut acknowledged = self.producer.acknowledged();
         loop {
-            let moved = acknowledged.wait_for(|up_to| *up_to > saved).await;
+            let moved = acknowledged.wait_for(|up_to| *up_to > saved).await.map(|up_to| *up_to);
             let up_to = match moved {
-                Ok(up_to) => *up_to,
+                Ok(up_to) => up_to,
                 // The producer outlives this.
                 Err(_) => std::future::pending().await,
             };
