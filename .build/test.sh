@@ -40,10 +40,24 @@ wait_for_browser() {
 .build/tools.sh browser >"$logs/browser" 2>&1 &
 background=$!
 
+# Ends when its standard input does: with this script, however that ends.
+coproc kafka { .build/kafka.sh witness && .build/kafka.sh run; } 2>"$logs/kafka"
+
+kafka_is_up() {
+    local line lines=0
+    while [ "$lines" -lt 2 ] && IFS= read -r line <&"${kafka[0]}"; do
+        eval "$line"
+        lines=$((lines + 1))
+    done
+    cat "$logs/kafka"
+    [ "$lines" = 2 ]
+}
+
 step "tools" .build/tools.sh bundle
 step "lint" .build/lint.sh
 step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
+step "Kafka" kafka_is_up
 step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
 step "Chromium and Playwright" wait_for_browser
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh

@@ -4,6 +4,7 @@
 mod brokers;
 mod cluster;
 mod contract;
+mod described;
 #[allow(dead_code)]
 #[path = "../it/history.rs"]
 mod history;

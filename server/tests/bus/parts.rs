@@ -16,7 +16,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
-    message::OwnedMessage,
+    message::{Message as _, OwnedMessage},
 };
 use server::{
     bus::{
@@ -173,7 +173,7 @@ pub fn start_relay_on(
         sign: signer(),
     });
     let (status, cancelled) = (relay.status(), CancellationToken::new());
-    let task = tokio::spawn(relay.run(cancelled.clone()));
+    let task = relay.start(cancelled.clone());
     Running { status, cancelled, task }
 }
 
@@ -267,14 +267,23 @@ pub fn all_messages(settings: &KafkaSettings, topic: &str) -> Vec<OwnedMessage> 
     let mut messages = Vec::new();
     for partition in 0..metadata.topics()[0].partitions().len() {
         let partition = i32::try_from(partition).unwrap();
+        let (begin, end) = consumer.fetch_watermarks(topic, partition, LONG).unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
-        loop {
-            match consumer.poll(LONG).unwrap() {
-                Ok(message) => messages.push(message.detach()),
-                Err(KafkaError::PartitionEOF(_)) => break,
-                Err(error) => panic!("{error}"),
+        let until = Instant::now() + LONG;
+        while begin < end {
+            assert!(Instant::now() < until, "partition {partition} is not read to {end}");
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(Ok(message)) => {
+                    let at_end = message.offset() + 1 >= end;
+                    messages.push(message.detach());
+                    if at_end {
+                        break;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+                Some(Err(error)) => panic!("{error}"),
             }
         }
     }

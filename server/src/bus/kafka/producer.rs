@@ -150,11 +150,14 @@ impl RelayProducer {
 
     async fn send(&self, topic: &str, event: &Envelope, node: Option<&str>, opaque: usize) -> Result<(), KafkaError> {
         let stream = event.stream.to_string();
-        let record = BaseRecord::with_opaque_to(topic, opaque)
+        let mut record = BaseRecord::with_opaque_to(topic, opaque)
             .key(stream.as_bytes())
             .payload(event.payload.as_slice())
-            .timestamp(event.recorded_at / 1000)
             .headers(wire::headers(event, node));
+        // What is sent again is kept for an hour from now, however old the event is.
+        if node.is_none() {
+            record = record.timestamp(event.recorded_at / 1000);
+        }
         self.put(record).await
     }
 

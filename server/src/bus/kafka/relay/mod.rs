@@ -18,7 +18,7 @@ use std::{
 
 use app::wire::Position;
 use rdkafka::error::KafkaError;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{producer::RelayProducer, settings::KafkaSettings, topics};
@@ -26,6 +26,8 @@ use crate::bus::{BusError, Fence, Lease, LogHead, LogSource, head::SignHead};
 
 /// How long it waits before it tries again: at first, and at most.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+/// How long a part waits that begins again beside the events.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How often the checkpoint is moved.
 const SAVE: Duration = Duration::from_millis(200);
 
@@ -91,6 +93,11 @@ impl Relay {
 
     pub fn status(&self) -> watch::Receiver<RelayStatus> {
         self.status.subscribe()
+    }
+
+    /// [`Self::run`] as a task.
+    pub fn start(self, cancelled: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(self.run(cancelled))
     }
 
     /// Publishes whenever it holds the lease, until it is cancelled; then others can have the lease at once.
@@ -175,8 +182,10 @@ impl Relay {
             ended = go.events(after) => ended,
             ended = go.checkpoint(fence, after) => ended,
             ended = go.heads() => ended,
-            ended = go.replays() => ended,
-            ended = go.people() => ended,
+            ended = go.progress() => ended,
+            // Neither holds up the events.
+            never = go.replays() => match never {},
+            never = go.people() => match never {},
             reason = producer.failed() => Err(Ended::NotDelivered(reason)),
         };
         if !matches!(ended, Err(Ended::LeaseLost)) {
@@ -193,4 +202,10 @@ impl Relay {
         tracing::warn!(error = %error, "the relay does not go on");
         self.status.send_modify(|status| status.error = Some(error.to_string()));
     }
+}
+
+/// Before a part begins again that has failed.
+async fn pause(error: &Ended) {
+    tracing::warn!(%error, "a part of the relay begins again");
+    tokio::time::sleep(AGAIN).await;
 }

@@ -3,9 +3,9 @@
 //! So a word that a held-up relay says too late is corrected by the one that holds the lease, and whoever was forgotten stays
 //! so.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
-use super::{Ended, Go, Never};
+use super::{Ended, Go, Never, pause};
 use crate::bus::{
     BusError,
     kafka::people::{PeopleTopic, PersonMessage},
@@ -15,7 +15,14 @@ use crate::bus::{
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Go<'_> {
-    pub(super) async fn people(&self) -> Never {
+    pub(super) async fn people(&self) -> Infallible {
+        loop {
+            let Err(error) = self.keep_right().await;
+            pause(&error).await;
+        }
+    }
+
+    async fn keep_right(&self) -> Never {
         let mut topic = PeopleTopic::open(&self.parts.settings).await?;
         let mut said: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
         while !topic.is_read() {

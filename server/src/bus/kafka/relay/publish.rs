@@ -37,6 +37,19 @@ impl Go<'_> {
         }
     }
 
+    /// Says how far it has come.
+    pub(super) async fn progress(&self) -> Never {
+        let mut acknowledged = self.producer.acknowledged();
+        loop {
+            let up_to = *acknowledged.borrow_and_update();
+            self.status.send_modify(|status| status.published = up_to);
+            if acknowledged.changed().await.is_err() {
+                // The producer outlives this.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Moves the checkpoint, at `saved` now, behind what the brokers have acknowledged.
     pub(super) async fn checkpoint(&self, fence: Fence, mut saved: Position) -> Never {
         let mut acknowledged = self.producer.acknowledged();
@@ -47,7 +60,6 @@ impl Go<'_> {
                 // The producer outlives this.
                 Err(_) => std::future::pending().await,
             };
-            self.status.send_modify(|status| status.published = up_to);
             if !self.parts.lease.save_checkpoint(fence, up_to).await? {
                 return Err(Ended::LeaseLost);
             }

@@ -1,9 +1,11 @@
 //! Answers whoever asks for positions again (B3): from the log, to that node alone.
 
+use std::convert::Infallible;
+
 use app::wire::Position;
 use rdkafka::error::KafkaError;
 
-use super::{Ended, Go, Never};
+use super::{Ended, Go, Never, pause};
 use crate::bus::kafka::{
     control::{Control, ReplayRequested},
     passes,
@@ -17,7 +19,14 @@ const MOST: u64 = 50_000;
 
 impl Go<'_> {
     /// A request that was made while nobody was the relay is made again by its node.
-    pub(super) async fn replays(&self) -> Never {
+    pub(super) async fn replays(&self) -> Infallible {
+        loop {
+            let Err(error) = self.answer().await;
+            pause(&error).await;
+        }
+    }
+
+    async fn answer(&self) -> Never {
         let topic = Topics::new(&self.parts.settings.prefix).control;
         let reader = Reader::from_now(&self.parts.settings, &topic).await?;
         loop {
