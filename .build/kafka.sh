@@ -79,6 +79,8 @@ up() {
     setsid java -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/log4j2.properties" \
         -cp "$jars/lib/*" kafka.Kafka "$broker/server.properties" >>"$broker/out" 2>&1 </dev/null 8>&- 9>&- &
     echo $! >"$broker/pid"
+    # The shell is not to report its end.
+    disown
 }
 
 wait_until_up() {

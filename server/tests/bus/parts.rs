@@ -63,9 +63,17 @@ pub fn head_keys() -> HeadKeys {
     HeadKeys::new([SigningKeys::from_seed([7; 32]).verifying_key()])
 }
 
+#[derive(Default)]
+struct LeaseState {
+    /// Its holder, and until when.
+    held: Option<(Fence, Instant)>,
+    last: i64,
+    at: Position,
+}
+
 /// Stands in for the write database's table of leases.
 pub struct MemoryLease {
-    held: Mutex<(Option<(Fence, Instant)>, i64, Position)>,
+    state: Mutex<LeaseState>,
     lasts: Duration,
     /// Without permits the checkpoint is not saved: as if its holder were killed in front of that.
     pub saves: Semaphore,
@@ -74,7 +82,7 @@ pub struct MemoryLease {
 impl MemoryLease {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            held: Mutex::default(),
+            state: Mutex::default(),
             lasts: Duration::from_secs(3),
             saves: Semaphore::new(Semaphore::MAX_PERMITS),
         })
@@ -82,15 +90,15 @@ impl MemoryLease {
 
     /// As if its holder had not renewed it in time.
     pub fn lapse(&self) {
-        self.held.lock().unwrap().0 = None;
+        self.state.lock().unwrap().held = None;
     }
 
     pub fn at(&self) -> Position {
-        self.held.lock().unwrap().2
+        self.state.lock().unwrap().at
     }
 
     pub fn set_at(&self, position: Position) {
-        self.held.lock().unwrap().2 = position;
+        self.state.lock().unwrap().at = position;
     }
 
     fn is_ours(held: Option<(Fence, Instant)>, fence: Fence) -> bool {
@@ -105,7 +113,7 @@ impl Lease for MemoryLease {
     }
 
     async fn acquire(&self) -> Result<Option<Fence>, BusError> {
-        let (held, last, _) = &mut *self.held.lock().unwrap();
+        let LeaseState { held, last, .. } = &mut *self.state.lock().unwrap();
         if held.is_some_and(|(_, until)| until > Instant::now()) {
             return Ok(None);
         }
@@ -115,7 +123,7 @@ impl Lease for MemoryLease {
     }
 
     async fn renew(&self, fence: Fence) -> Result<bool, BusError> {
-        let (held, _, _) = &mut *self.held.lock().unwrap();
+        let LeaseState { held, .. } = &mut *self.state.lock().unwrap();
         let ours = Self::is_ours(*held, fence);
         if ours {
             *held = Some((fence, Instant::now() + self.lasts));
@@ -124,7 +132,7 @@ impl Lease for MemoryLease {
     }
 
     async fn release(&self, fence: Fence) -> Result<(), BusError> {
-        let (held, _, _) = &mut *self.held.lock().unwrap();
+        let LeaseState { held, .. } = &mut *self.state.lock().unwrap();
         if Self::is_ours(*held, fence) {
             *held = None;
         }
@@ -137,7 +145,7 @@ impl Lease for MemoryLease {
 
     async fn save_checkpoint(&self, fence: Fence, position: Position) -> Result<bool, BusError> {
         drop(self.saves.acquire().await.unwrap());
-        let (held, _, at) = &mut *self.held.lock().unwrap();
+        let LeaseState { held, at, .. } = &mut *self.state.lock().unwrap();
         let ours = Self::is_ours(*held, fence);
         if ours {
             *at = position;
@@ -272,15 +280,13 @@ pub fn all_messages(settings: &KafkaSettings, topic: &str) -> Vec<OwnedMessage> 
         list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
         let until = Instant::now() + LONG;
-        while begin < end {
+        let mut at_end = begin >= end;
+        while !at_end {
             assert!(Instant::now() < until, "partition {partition} is not read to {end}");
             match consumer.poll(Duration::from_secs(1)) {
                 Some(Ok(message)) => {
-                    let at_end = message.offset() + 1 >= end;
+                    at_end = message.offset() + 1 >= end;
                     messages.push(message.detach());
-                    if at_end {
-                        break;
-                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {}
                 Some(Err(error)) => panic!("{error}"),

@@ -68,7 +68,7 @@ impl Bus for KafkaBus {
         let wanted = timeout(TOPIC, count.wait_for(|count| *count > 0)).await;
         let topic = Topics::new(&self.settings.prefix).events;
         let Ok(Ok(partitions)) = wanted.map(|count| count.map(|count| *count)) else {
-            return Err(BusError(format!("{} is not there: no broker, or no command node yet", topic).into()));
+            return Err(BusError(format!("{topic} is not there: no broker, or no command node yet").into()));
         };
         count.borrow_and_update();
         let reader = Reader::new(&self.settings)?;

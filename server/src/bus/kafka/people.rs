@@ -21,6 +21,9 @@ use super::{
 };
 use crate::bus::{BusError, People, Person, PersonChange};
 
+/// Key and value of a message.
+pub type Word = (String, Option<Vec<u8>>);
+
 /// The value of a message; its key is the user's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonMessage {
@@ -31,7 +34,7 @@ pub struct PersonMessage {
 
 impl PersonMessage {
     /// Key and value.
-    pub fn of(change: &PersonChange) -> Result<(String, Option<Vec<u8>>), serde_json::Error> {
+    pub fn of(change: &PersonChange) -> Result<Word, serde_json::Error> {
         match change {
             PersonChange::Forgotten(id) => Ok((id.to_string(), None)),
             PersonChange::Known(person) => {
@@ -73,13 +76,13 @@ impl PeopleTopic {
     }
 
     /// The next word: a key, and what is said of it.
-    pub async fn next(&mut self) -> Result<Option<(String, Option<Vec<u8>>)>, BusError> {
+    pub async fn next(&mut self) -> Result<Option<Word>, BusError> {
         let message = self.reader.recv().await;
         Ok(word(&mut self.ends, message)?)
     }
 
     /// What is here already.
-    pub fn ready(&mut self) -> Result<VecDeque<(String, Option<Vec<u8>>)>, BusError> {
+    pub fn ready(&mut self) -> Result<VecDeque<Word>, BusError> {
         let mut ready = VecDeque::new();
         while let Some(message) = self.reader.recv().now_or_never() {
             ready.extend(word(&mut self.ends, message)?);
@@ -89,10 +92,7 @@ impl PeopleTopic {
 }
 
 /// Compaction may have taken the last message before an end: the end of the partition counts as well.
-fn word(
-    ends: &mut BTreeMap<i32, i64>,
-    message: KafkaResult<BorrowedMessage<'_>>,
-) -> KafkaResult<Option<(String, Option<Vec<u8>>)>> {
+fn word(ends: &mut BTreeMap<i32, i64>, message: KafkaResult<BorrowedMessage<'_>>) -> KafkaResult<Option<Word>> {
     match message {
         Ok(message) => {
             if ends.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {

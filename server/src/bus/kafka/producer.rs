@@ -56,12 +56,10 @@ impl ProducerContext<NoCustomPartitioner> for Context {
             Ok(_) if position == NOT_COUNTED => {}
             Ok(_) => self.0.note(Position(position as u64)),
             Err((error, _)) => {
-                self.0.failed.send_if_modified(|failed| match failed {
-                    Some(_) => false,
-                    None => {
-                        *failed = Some(error.to_string());
-                        true
-                    }
+                self.0.failed.send_if_modified(|failed| {
+                    let first = failed.is_none();
+                    failed.get_or_insert_with(|| error.to_string());
+                    first
                 });
             }
         }

@@ -89,7 +89,7 @@ pub async fn ensure(settings: &KafkaSettings) -> Result<Vec<String>, KafkaError>
     let admin: Arc<AdminClient<DefaultClientContext>> = Arc::new(settings.client().create()?);
     let (brokers, found) = {
         let admin = admin.clone();
-        blocking(move || look(admin.inner().fetch_metadata(None, ANSWER)?)).await?
+        blocking(move || Ok(look(&admin.inner().fetch_metadata(None, ANSWER)?))).await?
     };
     let replication = settings.replication.unwrap_or(brokers.clamp(1, 3));
     let in_sync = if replication >= 3 { "2" } else { "1" };
@@ -119,14 +119,14 @@ pub async fn ensure(settings: &KafkaSettings) -> Result<Vec<String>, KafkaError>
 }
 
 /// How many brokers there are, and how many copies each topic has of what it has fewest of.
-fn look(metadata: Metadata) -> Result<(i32, HashMap<String, i32>), KafkaError> {
+fn look(metadata: &Metadata) -> (i32, HashMap<String, i32>) {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
     let copies = topics.map(|topic| {
         let copies = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
         (topic.name().to_owned(), number(copies.unwrap_or(0)))
     });
-    Ok((number(metadata.brokers().len()), copies.collect()))
+    (number(metadata.brokers().len()), copies.collect())
 }
 
 /// What the settings of a topic promise less.
