@@ -1,7 +1,7 @@
 //! Addresses of pages, in one place.
 
 use crate::{
-    domain::{AccountId, CommandId, TransferId},
+    domain::{AccountId, CommandId, EventId, TransferId},
     wire::{StreamId, Version},
 };
 
@@ -25,9 +25,23 @@ pub fn moment(id: impl Into<StreamId>, version: Version) -> String {
     format!("/timeline/{}?at={version}", id.into())
 }
 
+/// The moment of an event, wherever that is.
+pub fn event(id: EventId) -> String {
+    format!("/timeline/event/{id}")
+}
+
 /// All events that a command led to.
 pub fn correlation(command: CommandId) -> String {
     format!("/timeline?correlation={command}")
+}
+
+/// The parameter of a page's address that names the event that a plain form led to. Never carried on by links of pages.
+pub const DONE: &str = "__done";
+
+/// A page that says what happened.
+#[cfg(feature = "ssr")]
+pub fn with_done(page: &str, event: EventId) -> String {
+    format!("{page}{}{DONE}={event}", if page.contains('?') { '&' } else { '?' })
 }
 
 /// Percent-encodes all that is not safe everywhere in an address.

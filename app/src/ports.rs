@@ -9,8 +9,8 @@ use crate::{
     api::AppError,
     domain::{AccountId, CommandId, Date, EventId, SessionId, TransferId, UserId},
     wire::{
-        AccountPage, AccountView, Command, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Receipt, Seen,
-        StatementRow, StreamId, TransferView, TrialBalance, Version,
+        AccountPage, AccountView, Command, DailyTotal, EventView, Overview, Page, Person, Position, ReadStatus,
+        Receipt, Seen, StatementRow, StreamId, TransferView, TrialBalance, Version,
     },
 };
 
@@ -46,6 +46,15 @@ pub struct SignedIn {
     pub viewer: Viewer,
 }
 
+/// Someone who can sign in, as admins see them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct User {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub roles: Vec<Role>,
+}
+
 /// The command side: takes commands.
 #[async_trait]
 pub trait CommandPort: Send + Sync {
@@ -68,6 +77,10 @@ pub trait SessionPort: Send + Sync {
     async fn sign_out(&self, viewer: &Viewer) -> Result<Receipt, AppError>;
     /// A fresh token for a session in use.
     async fn renew(&self, viewer: &Viewer) -> Result<SignedIn, AppError>;
+    /// Who has this e-mail address, among those who can sign in.
+    async fn by_email(&self, _email: &str) -> Result<Option<UserId>, AppError> {
+        Ok(None)
+    }
     /// Ends all sessions of this person and starts a new one.
     async fn change_password(&self, viewer: &Viewer, old: &str, new: &str) -> Result<SignedIn, AppError>;
 }
@@ -186,6 +199,10 @@ pub trait QueryPort: Send + Sync {
         filter: EventsFilter,
         fresh: Freshness,
     ) -> Result<Seen<Page<EventView>>, AppError>;
+    /// Those of `ids` who are known; nobody to whoever is no admin.
+    async fn people(&self, viewer: &Viewer, ids: &[UserId]) -> Result<Vec<Person>, AppError>;
+    /// Whoever has this e-mail; [`AppError::NotFound`] for whoever is no admin.
+    async fn user(&self, viewer: &Viewer, email: &str) -> Result<Option<User>, AppError>;
     async fn status(&self) -> Result<ReadStatus, AppError>;
     /// Has a parked projection try its event again; [`AppError::NotFound`] for whoever is no admin.
     async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError>;

@@ -1,4 +1,4 @@
-import { balance, entries, expect, hydrated, live, otherCustomer, signIn, test, way } from "../fixtures/test.ts";
+import { balance, customer, entries, expect, hydrated, live, otherCustomer, signIn, test, way } from "../fixtures/test.ts";
 
 test("a refusal stands beside its field with the numbers, keeps what was typed, and is gone when it succeeds", async ({ page, context, ledger }) => {
   const account = await ledger.account("Refused", 48_000);
@@ -86,13 +86,14 @@ test("without JavaScript one can sign in, open accounts, pay in, be refused, tra
     await page.getByLabel("Name").fill(name);
     await page.getByLabel("Currency").selectOption("CZK");
     await page.getByRole("button", { name: "Open account" }).click();
-    await expect(page).toHaveURL(`${daybook.url}/`);
+    await expect(page.getByRole("status").filter({ hasText: `Opened ${name} in CZK.` })).toBeVisible();
   }
   await page.getByRole("link", { name: "Plain" }).first().click();
   await page.getByRole("link", { name: "Deposit" }).click();
   await page.getByLabel("Amount").fill("1,500.00");
   await page.locator("form").getByRole("button", { name: "Deposit" }).click();
   await expect(balance(page)).toHaveText("1,500.00");
+  await expect(page.getByRole("status").filter({ hasText: "Deposited 1,500.00 CZK." })).toBeVisible();
 
   await page.getByRole("link", { name: "Withdraw" }).click();
   await page.getByLabel("Amount").fill("1,500.01");
@@ -139,6 +140,7 @@ test("a transfer moves money while one looks on, and a declined one says why", a
   await slip.getByLabel("Description").fill("rent");
   await transfer.click();
   await expect(slip.locator(".way-box")).toContainText("Asked to transfer 300.00 CZK.");
+  await expect(slip.locator(".way-box .state")).toHaveText("Completed");
   await expect(balance(destination)).toHaveText("300.00");
   await expect(entries(destination).first()).toContainText("Transfer from Source");
   await expect(balance(slip)).toHaveText("700.00");
@@ -154,11 +156,14 @@ test("a transfer moves money while one looks on, and a declined one says why", a
   await slip.getByLabel("Description").fill("to nobody");
   await transfer.click();
   await expect(slip.locator(".way-box")).toContainText("Asked to transfer 50.00 CZK.");
+  await expect(slip.locator(".way-box .state")).toHaveText("Declined: that account cannot take it");
   const declined = list.getByRole("row", { name: /to nobody/ });
   await expect(declined).toContainText("Declined: that account cannot take it");
   await expect(balance(slip)).toHaveText("700.00");
   await expect(slip.locator(".head-text")).toContainText(/Available\s*700\.00/);
 
+  const address = (await declined.getByRole("link").first().getAttribute("href"))!;
+  await expect(slip.locator(".way-box").getByRole("link")).toHaveAttribute("href", address);
   await declined.getByRole("link").first().click();
   await hydrated(list);
   await expect(list.getByRole("listitem").filter({ hasText: "Declined: that account cannot take it" })).toBeVisible();
@@ -166,4 +171,58 @@ test("a transfer moves money while one looks on, and a declined one says why", a
   // What is someone else's is not named, nor linked.
   await expect(list.getByText("Another account")).toBeVisible();
   await expect(list.locator(`a[href*="${frozen}"]`)).toHaveCount(0);
+});
+
+test("an ended session loses nothing that was typed, and the form is sent once one is signed in again", async ({ page, context, ledger }) => {
+  const account = await ledger.account("Ended session", 0);
+  await ledger.enter(context);
+  await page.goto(`/accounts/${account}/deposit`);
+  await live(page);
+  await page.getByLabel("Amount").fill("12.50");
+  await page.getByLabel("Description").fill("typed before");
+  await context.clearCookies();
+  const submit = page.locator("main form").getByRole("button", { name: "Deposit" });
+  await submit.click();
+  const note = page.getByRole("alert");
+  await expect(note).toContainText("Your session has ended. What you typed is still here");
+  await expect(page.getByLabel("Amount")).toHaveValue("12.50");
+  // Nor does the live stream take one away, which finds out by itself.
+  await context.setOffline(true);
+  await expect(page.locator(".mast .live")).toHaveAttribute("data-state", "offline");
+  const refused = page.waitForResponse((answer) => answer.url().includes("/live?") && answer.request().method() === "HEAD");
+  await context.setOffline(false);
+  expect((await refused).status()).toBe(401);
+  await expect(page.getByLabel("Description")).toHaveValue("typed before");
+
+  const [other] = await Promise.all([context.waitForEvent("page"), note.getByRole("link").click()]);
+  await expect(other).toHaveURL(/\/sign-in\?next=/);
+  await ledger.enter(context);
+  await other.reload();
+  await expect(other).toHaveURL(new RegExp(`/accounts/${account}/deposit$`));
+  await other.close();
+  await submit.click();
+  await expect(way(page).last()).toHaveAttribute("data-step", "done");
+  await expect(note).toHaveCount(0);
+  expect((await ledger.statement(account)).map((row) => [row.amount, row.description])).toEqual([[1250, "typed before"]]);
+});
+
+test("without JavaScript a form sent after the session ended comes back filled in", async ({ browser, daybook, ledger }) => {
+  const account = await ledger.account("Ended plainly", 0);
+  const context = await browser.newContext({ javaScriptEnabled: false, baseURL: daybook.url });
+  await ledger.enter(context);
+  const page = await context.newPage();
+  await page.goto(`/accounts/${account}/deposit`);
+  await page.getByLabel("Amount").fill("12.50");
+  await page.getByLabel("Description").fill("typed before");
+  await context.clearCookies();
+  await page.locator("main form").getByRole("button", { name: "Deposit" }).click();
+  await expect(page.getByRole("status")).toContainText("Your session had ended");
+  await page.getByLabel("E-mail").fill(customer.email);
+  await page.getByLabel("Password").fill(customer.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByLabel("Amount")).toHaveValue("12.50");
+  await page.locator("main form").getByRole("button", { name: "Deposit" }).click();
+  await expect(balance(page)).toHaveText("12.50");
+  expect((await ledger.statement(account)).map((row) => [row.amount, row.description])).toEqual([[1250, "typed before"]]);
+  await context.close();
 });

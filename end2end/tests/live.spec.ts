@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { balance, Daybook, customer, entries, expect, expectSamePage, hydrated, Ledger, live, markPage, signIn, test, way } from "../fixtures/test.ts";
 import type { Page, Request } from "@playwright/test";
 
@@ -148,3 +149,46 @@ async function expectWhatAReloadShows(page: Page): Promise<void> {
   await hydrated(page);
   expect(before).toEqual(await shown());
 }
+
+test("the tab's title, \"as of\" and what is printed follow what happens, and a first entry takes the place of the empty statement", async ({ page, context, ledger }) => {
+  const account = await ledger.account("Titled", 0);
+  await ledger.enter(context);
+  await page.goto(`/accounts/${account}`);
+  await live(page);
+  await expect(page).toHaveTitle("Titled · CZK 0.00 · Daybook");
+  await expect(page.getByRole("heading", { name: "No entries yet" })).toBeVisible();
+  await expect(page.getByRole("main").getByRole("link", { name: "Pay money in" })).toHaveAttribute("href", `/accounts/${account}/deposit`);
+  await expect(page.locator(".print-only")).toContainText("as of entry 1.");
+
+  const position = await ledger.deposit(account, 1_234_56);
+  await expect(page).toHaveTitle("Titled · CZK 1,234.56 · Daybook");
+  await expect(page.locator(".foot")).toContainText(`as of position ${position.toLocaleString("en-US")}`);
+  await expect(page.locator(".print-only")).toContainText("as of entry 2.");
+  await expect(entries(page)).toHaveCount(1);
+  await expect(page.getByRole("heading", { name: "No entries yet" })).toHaveCount(0);
+  await expect(entries(page).first().getByRole("link", { name: "entry 2" })).toBeVisible();
+});
+
+test("totals count every account, and follow one that is not listed", async ({ browser }) => {
+  const daybook = await Daybook.start([customer]);
+  try {
+    const ledger = await Ledger.signIn(daybook, customer);
+    // The hundred that were opened first are listed.
+    for (let opened = 0; opened < 101; opened++) await ledger.send("OpenAccount", { account_id: randomUUID(), name: `Account ${opened}`, currency: "CZK" });
+    const last = await ledger.account("The last", 5_00);
+    const context = await browser.newContext({ baseURL: daybook.url });
+    await ledger.enter(context);
+    const page = await context.newPage();
+    await page.goto("/");
+    await live(page);
+    const total = page.getByRole("main").locator("dl > div").filter({ hasText: "CZK in 102 accounts" }).locator("dd");
+    await expect(total).toHaveText("5.00");
+    await expect(page.getByRole("link", { name: "The last" })).toHaveCount(0);
+    await ledger.deposit(last, 37_00);
+    await expect(total).toHaveText("42.00");
+    await expect(page).toHaveTitle("Accounts · CZK 42.00 · Daybook");
+    await context.close();
+  } finally {
+    await daybook.end();
+  }
+});

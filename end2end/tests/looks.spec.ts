@@ -121,19 +121,6 @@ async function everywhere(browser: Browser, options: Parameters<Browser["newCont
   }
 }
 
-// What the dark has of its own is its colours.
-for (const [colorScheme, rules] of [["light", undefined], ["dark", ["color-contrast"]]] as const) {
-  test(`every page is accessible, ${colorScheme}`, async ({ browser }) => {
-    test.setTimeout(400_000);
-    const faults: string[] = [];
-    // Colours that are fading from one to another have no contrast to speak of.
-    await everywhere(browser, { colorScheme, reducedMotion: "reduce" }, async (page, { name }) => {
-      await expectAccessible(page, rules && [...rules]).catch((fault: Error) => faults.push(`${name}: ${fault.message}`));
-    });
-    expect(faults.join("\n\n")).toBe("");
-  });
-}
-
 /** What reaches beyond the screen, and text below 13 px, in words; empty where all is well. */
 const misfits = (page: Page) =>
   page.evaluate(() => {
@@ -149,12 +136,23 @@ const misfits = (page: Page) =>
     ].filter(Boolean).join("; ");
   });
 
-test("nothing sticks out of a screen or is too small to read", async ({ browser }) => {
+/** Looks for what axe sees, and adds it to the faults. */
+async function accessible(page: Page, name: string, faults: string[], rules?: string[]): Promise<void> {
+  await expectAccessible(page, rules).catch((fault: Error) => faults.push(`${name}: ${fault.message}`));
+}
+
+test("every page is accessible, light and dark; nothing sticks out of a screen or is too small to read", async ({ browser }) => {
   test.setTimeout(300_000);
   const faults: string[] = [];
-  await everywhere(browser, { viewport: { width: 1280, height: 800 } }, async (page, { name }) => {
+  // Colours that are fading from one to another have no contrast to speak of.
+  await everywhere(browser, { colorScheme: "light", reducedMotion: "reduce", viewport: { width: 1280, height: 800 } }, async (page, { name }) => {
+    await accessible(page, name, faults);
     const found = await misfits(page);
     if (found) faults.push(`${name}: ${found}`);
+    // What the dark has of its own is its colours.
+    await page.emulateMedia({ colorScheme: "dark" });
+    await accessible(page, `${name}, dark`, faults, ["color-contrast"]);
+    await page.emulateMedia({ colorScheme: "light" });
   });
   expect(faults.join("\n\n")).toBe("");
 });
@@ -165,9 +163,10 @@ test("nothing sticks out on a phone, and what one can do stays in reach", async 
   await everywhere(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }, async (page, { name, path, who }) => {
     const found = await misfits(page);
     if (found) faults.push(`${name}: ${found}`);
-    await expectAccessible(page, ["target-size", "scrollable-region-focusable"]).catch((fault: Error) => faults.push(`${name}: ${fault.message}`));
+    await accessible(page, name, faults, ["target-size", "scrollable-region-focusable"]);
     if (who === "admin") await expect(page.getByRole("link", { name: "Trial balance" })).toBeInViewport({ ratio: 1 });
     if (name === "account") {
+      await expect(entries(page).first().getByRole("link", { name: /^entry \d+$/ })).toBeVisible();
       const actions = page.locator(".head > .actions");
       for (const action of ["Deposit", "Withdraw", "Transfer"]) await expect(actions.getByRole("link", { name: action, exact: true })).toBeInViewport({ ratio: 1 });
       await page.evaluate(() => scrollTo(0, document.body.scrollHeight));

@@ -88,6 +88,9 @@ test("a link to a moment opens it, in this browser's replay and without JavaScri
   await still.goto(address);
   await expect(still).toHaveTitle(/Lively at #\d+ · Timeline/);
   await expect(still.getByRole("main")).toContainText("Withdrew 123.45 CZK");
+  await expect(state(still, "Balance")).toHaveText(money(withdrawal.balance));
+  await expect(still.locator(".moment-change tr").first()).toContainText("−123.45");
+  await expect(scrubber(still)).toHaveCount(0);
   await plain.close();
 });
 
@@ -124,4 +127,48 @@ test("the feed tells what happens, live and newest first, and can be narrowed", 
   await page.goto(`/timeline?kind=account.account_opened&stream=account-${account}`);
   await expect(page.getByRole("main").getByRole("table")).toContainText("Opened Fed in CZK");
   await expect(page.getByRole("main").getByRole("table")).not.toContainText("Deposited");
+});
+
+test("an event leads to its cause, to its command's others and to the entry it undoes, in the browser's replay and on the statement", async ({ page, context, ledger, adminLedger }) => {
+  const [account, other] = [await ledger.account("Undone", 500_00), await ledger.account("Elsewhere", 0)];
+  const transfer = randomUUID();
+  await ledger.send("RequestTransfer", { transfer_id: transfer, from: account, to: other, amount: 1_00 });
+  await settled(ledger, other, 1_00, 0);
+  const deposit = (await ledger.get<{ items: { event_id: string }[] }>(`/accounts/${account}/statement`)).items.at(-1)!.event_id;
+  // So far away that neither is on the page of the other.
+  for (let entry = 0; entry < 51; entry++) await ledger.deposit(account, 1_00);
+  const { version, position } = await adminLedger.send("ReverseEntry", { account_id: account, event_id: deposit, reason: "for this test" });
+  for (const view of [`/accounts/${account}`, `/accounts/${account}/statement`, `/streams/account-${account}`]) {
+    await ledger.get(`${view}?wait_for=${position}&wait_ms=20000`);
+  }
+  await ledger.enter(context);
+
+  await page.goto(`/timeline/account-${account}?at=3`);
+  await live(page);
+  await expect(scrubber(page)).toHaveValue("3");
+  const facts = page.locator(".moment-event");
+  await expect(facts.getByText("Together with")).toBeVisible();
+  const whole = (await facts.getByRole("link", { name: "all that this command led to" }).getAttribute("href"))!;
+  await facts.getByRole("link", { name: "the event before it" }).click();
+  await expect(page).toHaveURL(new RegExp(`/timeline/transfer-${transfer}\\?at=1$`));
+  await page.goto(whole);
+  await expect(page.getByRole("main").getByRole("table")).toContainText("Transfer of 1.00 CZK requested");
+
+  // Each entry of a reversal points at the other: on the pages of the stream …
+  await page.goto(`/timeline/account-${account}?at=2`);
+  await live(page);
+  await facts.getByRole("link", { name: `entry ${version}` }).click();
+  await expect(page).toHaveURL(new RegExp(`\\?at=${version}$`));
+  await live(page);
+  await facts.getByRole("link", { name: "an earlier entry" }).click();
+  await expect(page).toHaveURL(/\?at=2$/);
+  // … and on those of the statement.
+  await page.goto(`/accounts/${account}`);
+  await hydrated(page);
+  await page.getByRole("link", { name: "Reversal of an earlier entry" }).click();
+  await expect(page).toHaveURL(/\?at=2$/);
+  await page.goto(`/accounts/${account}?after=5`);
+  await hydrated(page);
+  await page.getByRole("link", { name: "a later entry" }).click();
+  await expect(page).toHaveURL(new RegExp(`\\?at=${version}$`));
 });

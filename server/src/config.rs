@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use app::wire::Hash;
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use crate::{
     cli::{export::ExportArgs, import::ImportArgs},
@@ -73,7 +74,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on
-    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_parser = address, value_name = "ADDRESS")]
     pub listen: SocketAddr,
     /// Origin under which browsers find it, such as https://daybook.example; needed behind a proxy
     #[arg(long, env = "DAYBOOK_PUBLIC_URL", value_name = "URL")]
@@ -88,10 +89,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_TLS_KEY", requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
     /// Listen on plain HTTP where others than this machine can reach it
-    #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP")]
+    #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub allow_insecure_http: bool,
     /// Fill an empty data folder with demo data first, and print who can sign in
-    #[arg(long, env = "DAYBOOK_DEMO")]
+    #[arg(long, env = "DAYBOOK_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
     /// Commands that wait for a commit at most; more are refused at once
     #[arg(long, env = "DAYBOOK_QUEUE", default_value = "8192", value_name = "COMMANDS",
@@ -105,6 +106,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_MAX_CONNECTIONS", default_value = "8192", value_name = "CONNECTIONS",
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub max_connections: usize,
+    /// Requests a second of one client (by address; an IPv6 network of 64 bits is one), and in a burst five times as
+    /// many; more are answered 429. 0: no limit. The browser's files and clients on this machine are not counted
+    #[arg(long, env = "DAYBOOK_RATE_LIMIT", default_value = "200", value_name = "REQUESTS",
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit: u32,
     /// Seconds after which a request is given up
     #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub request_timeout: Duration,
@@ -115,6 +121,10 @@ pub struct VerifyArgs {
     /// Check against this anchor too: finds a removed tail or stream, and history rewritten with new hashes
     #[arg(long, env = "DAYBOOK_ANCHOR", value_name = "FILE")]
     pub anchor: Option<PathBuf>,
+    /// Public key that signed the anchor, as anchors carry it; that of the data folder if absent, and where that is lost
+    /// the one in the anchor
+    #[arg(long, env = "DAYBOOK_ANCHOR_KEY", value_name = "KEY", requires = "anchor")]
+    pub anchor_key: Option<Hash>,
 }
 
 #[derive(Debug, Args)]
@@ -128,33 +138,33 @@ pub struct RebuildArgs {
 pub enum UserCommand {
     /// Add someone; prints a password unless one comes on stdin
     Add {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
-        /// As pages show it
+        /// Their name, as pages show it
         #[arg(long, env = "DAYBOOK_USER_NAME")]
         name: String,
-        /// May see everything, and operate
-        #[arg(long, env = "DAYBOOK_USER_ADMIN")]
+        /// They may see everything, and operate
+        #[arg(long, env = "DAYBOOK_USER_ADMIN", value_parser = BoolishValueParser::new())]
         admin: bool,
         /// Read the password from stdin, one line
-        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
     },
     /// Everyone who was added
     List,
     /// Give someone a new password; ends all their sessions
     Password {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
         /// Read the password from stdin, one line
-        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN")]
+        #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
     },
     /// Bar someone from signing in; ends all their sessions
     Disable {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },
@@ -164,16 +174,20 @@ pub enum UserCommand {
 pub enum TokenCommand {
     /// Print a session token for someone, good for 15 minutes and for renewals
     Create {
-        /// Whom
+        /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
     },
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and a port are expected, like 127.0.0.1:3000 or [::1]:3000".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        Ok(_) | Err(_) => Err("1 to 3600".to_owned()),
+        Ok(_) | Err(_) => Err("a whole number from 1 to 3600 is expected".to_owned()),
     }
 }
 
@@ -258,6 +272,48 @@ mod tests {
             assert!(argument.get_help().is_some(), "{argument} says nothing");
         }
         command.get_subcommands().for_each(every_value_has_an_environment_variable);
+    }
+
+    /// A value as README's tables have it: flag, environment variable, default.
+    type Row = (String, String, String);
+
+    fn values_of(command: &clap::Command, rows: &mut std::collections::BTreeSet<Row>) {
+        for argument in command.get_arguments().filter(|argument| argument.get_env().is_some()) {
+            let flag = argument.get_long().map_or_else(
+                || argument.get_value_names().expect("a value's name")[0].to_string(),
+                |long| format!("--{long}"),
+            );
+            let env = argument.get_env().expect("filtered").to_string_lossy().into_owned();
+            let off = matches!(argument.get_action(), clap::ArgAction::SetTrue);
+            let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+            let default = if off { "off".to_owned() } else { default.unwrap_or_default() };
+            let default = if argument.is_required_set() { "needed".to_owned() } else { default };
+            rows.insert((flag, env, default));
+        }
+        command.get_subcommands().for_each(|command| values_of(command, rows));
+    }
+
+    #[test]
+    fn readme_names_every_value_of_the_command_line_and_no_other() {
+        let mut command = Cli::command();
+        command.build();
+        let mut values = std::collections::BTreeSet::new();
+        values_of(&command, &mut values);
+        let readme = include_str!("../../README.md");
+        let cells = |line: &str| -> Vec<String> {
+            line.trim_matches('|').split('|').map(|cell| cell.trim_matches([' ', '`']).to_owned()).collect()
+        };
+        let described: std::collections::BTreeSet<Row> = readme
+            .lines()
+            .filter(|line| line.starts_with('|') && line.contains("`DAYBOOK_"))
+            .map(|line| match cells(line).as_slice() {
+                [flag, env, default, about] if !about.is_empty() => (flag.clone(), env.clone(), default.clone()),
+                other => panic!("not a row of four: {other:?}"),
+            })
+            .collect();
+        let missing: Vec<_> = values.difference(&described).collect();
+        let wrong: Vec<_> = described.difference(&values).collect();
+        assert!(missing.is_empty() && wrong.is_empty(), "missing in README: {missing:#?}\nnot in --help: {wrong:#?}");
     }
 
     #[test]

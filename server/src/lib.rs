@@ -4,6 +4,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod import;
+pub mod limit;
 pub mod read;
 pub mod token;
 pub mod web;

@@ -89,8 +89,9 @@ impl FromServerFnError for AppError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            ServerFnErrorErr::Args(message) | ServerFnErrorErr::MissingArg(message) => {
-                Self::Invalid { field: "form".to_owned(), message }
+            // What a library says of it helps nobody: our own pages send whole forms.
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => {
+                Self::invalid("form", "a field is missing, or there is one too many; load the page again")
             }
             // The connection or the other end failed: whether it was done is not known, the same id may be sent again.
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => Self::Unavailable { retry_after: 1 },

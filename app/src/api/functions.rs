@@ -72,6 +72,7 @@ pub async fn set_theme(theme: String) -> Result<(), AppError> {
     Ok(())
 }
 
+/// `owner`: an id, or an admin's word for it: an e-mail address.
 #[server(prefix = "/api/fn", endpoint = "open_account")]
 pub async fn open_account(
     command_id: String,
@@ -83,10 +84,11 @@ pub async fn open_account(
     next: Option<String>,
 ) -> Result<Receipt, AppError> {
     let sender = Sender::here(Some(&currency));
+    let owner = sender.person("owner", owner).await;
     let command = (|| {
         Ok(wire::OpenAccount {
             account_id: read_optional("account_id", account_id)?,
-            owner: read_optional("owner", owner)?,
+            owner: owner?,
             name,
             currency: read("currency", &currency)?,
             overdraft_limit: filled(overdraft_limit)

@@ -8,7 +8,7 @@ use leptos_axum::ResponseOptions;
 
 use super::AppError;
 use crate::{
-    domain::{CommandId, Currency, Date},
+    domain::{CommandId, Currency, Date, UserId},
     links,
     ports::{Ports, Request, SignedIn, Viewer},
     wire::{Command, Receipt},
@@ -58,6 +58,18 @@ impl Sender {
             .map_err(|error| AppError::invalid(field, describe_amount_error(error, currency, locale)))
     }
 
+    /// Someone by id or by e-mail address. Only admins are told who has an address: to others it is no id.
+    pub async fn person(&self, field: &str, text: Option<String>) -> Result<Option<UserId>, AppError> {
+        let Some(email) =
+            text.as_deref().filter(|text| text.contains('@') && self.viewer().is_ok_and(Viewer::is_admin))
+        else {
+            return read_optional(field, text);
+        };
+        let sessions = self.ports.sessions.as_ref().ok_or(AppError::NotFound)?;
+        let found = sessions.by_email(email).await?;
+        found.map(Some).ok_or_else(|| AppError::invalid(field, "nobody who can sign in has this e-mail address"))
+    }
+
     /// Sends a command for the viewer; then this browser has seen its position, and a plain form goes to `next`.
     pub async fn send<C: Into<Command>>(
         self,
@@ -68,7 +80,10 @@ impl Sender {
         let result = self.try_send(command_id, command).await;
         if let Ok(receipt) = &result {
             self.cookie(&self.request.cookies.seen(receipt.position.max(self.request.seen)));
-            self.go(next.unwrap_or("/"));
+            let next = next.unwrap_or("/");
+            // The page that one lands on says what happened.
+            let said = receipt.events.first().map(|event| links::with_done(next, event.event_id));
+            self.go(&said.unwrap_or_else(|| next.to_owned()));
         }
         self.done(result)
     }

@@ -8,11 +8,11 @@ use super::{
     ledger::{amount, cell, cell_of, copy, fact, id, link, most_decimals, nothing, row, state, table},
 };
 use crate::{
-    domain::{Currency, account::Status},
+    domain::account::Status,
     links,
     live::{List, LiveRow as _, Newcomers, State},
     locale::Locale,
-    wire::{AccountView, Json, LiveQuery, from_json},
+    wire::{AccountView, CurrencyTotal, Json, LiveQuery, Person, Totals, from_json},
     words,
 };
 
@@ -34,16 +34,36 @@ pub(super) fn figure_class(amount: &str) -> &'static str {
 #[derive(Serialize)]
 pub struct AccountHead {
     account: List<AccountView>,
+    /// Whose it is, where an admin looks.
+    owner: Option<Person>,
+    /// When this is drawn, microseconds since 1970.
+    now: i64,
     locale: Locale,
     #[serde(skip)]
     offline: bool,
 }
 
-from_json! { AccountHead { account, locale; offline } }
+from_json! { AccountHead { account, owner, now, locale; offline } }
 
 impl AccountHead {
-    pub fn new(account: AccountView, locale: Locale) -> Self {
-        Self { account: List::new(vec![account], Newcomers::Ignore), locale, offline: false }
+    /// `owner`: for admins. `now`: microseconds since 1970.
+    pub fn new(account: AccountView, owner: Option<Person>, now: i64, locale: Locale) -> Self {
+        Self { account: List::new(vec![account], Newcomers::Ignore), owner, now, locale, offline: false }
+    }
+}
+
+/// "Everyday account · CZK 13,480.00"
+pub fn account_title(account: &AccountView, locale: &Locale) -> String {
+    format!("{} · {} {}", account.name, account.currency, locale.format_amount(account.balance, account.currency))
+}
+
+/// "Accounts · CZK 48,120.00", of the currency in most accounts.
+pub fn totals_title(totals: &Totals, locale: &Locale) -> String {
+    match totals.lines.first() {
+        Some(total) => {
+            format!("Accounts · {} {}", total.currency, locale.format_amount(total.balance, total.currency))
+        }
+        None => "Accounts".to_owned(),
     }
 }
 
@@ -56,6 +76,15 @@ impl Part for AccountHead {
         self.follows().iter().any(|own| own.to_string() == query) && self.account.receive(rows, reset, &|_| true)
     }
 
+    fn title(&self) -> Option<String> {
+        self.account.rows.first().map(|account| account_title(account, &self.locale))
+    }
+
+    fn on_clock(&mut self, now: i64) -> bool {
+        self.now = now;
+        true
+    }
+
     fn on_state(&mut self, state: &State) -> bool {
         let offline = matches!(state, State::Offline(_));
         std::mem::replace(&mut self.offline, offline) != offline
@@ -66,6 +95,13 @@ impl Part for AccountHead {
         let amount = |minor| self.locale.format_amount(minor, account.currency);
         let class = if self.offline { "head-text dimmed" } else { "head-text" };
         html.el("div", &[("class", class)], |html| {
+            let printed = format!(
+                "Statement of {}, printed {}, as of entry {}.",
+                account.name,
+                self.locale.format_moment(self.now),
+                account.version
+            );
+            html.put("p", &[("class", "print-only")], &printed);
             html.el("div", &[("class", "head-line")], |html| {
                 html.put("h1", &[], &account.name);
                 state(html, state_of(account.status), words::account_status(account.status));
@@ -84,6 +120,9 @@ impl Part for AccountHead {
                 for (name, minor) in [("Available", account.available), ("Held", account.held)] {
                     fact(html, name, |html| html.put("span", &[("data-lit", "1")], &amount(minor)));
                 }
+                if let Some(owner) = &self.owner {
+                    fact(html, "Owner", |html| html.put("span", &[("title", &owner.email)], &owner.name));
+                }
                 fact(html, "Account", |html| {
                     let full = account.id.to_string();
                     id(html, "id", &full);
@@ -97,38 +136,38 @@ impl Part for AccountHead {
 /// Totals per currency over all accounts of the viewer.
 #[derive(Serialize)]
 pub struct AccountTotals {
-    accounts: List<AccountView>,
+    totals: List<Totals>,
     locale: Locale,
 }
 
-from_json! { AccountTotals { accounts, locale } }
+from_json! { AccountTotals { totals, locale } }
 
 impl AccountTotals {
-    /// `whole`: these are all that the viewer has, so that a new one counts.
-    pub fn new(accounts: Vec<AccountView>, locale: Locale, whole: bool) -> Self {
-        Self { accounts: List::new(accounts, newcomers(whole)), locale }
+    pub fn new(totals: Totals, locale: Locale) -> Self {
+        Self { totals: List::new(vec![totals], Newcomers::Ignore), locale }
     }
 }
 
 impl Part for AccountTotals {
     fn follows(&self) -> Vec<LiveQuery> {
-        vec![LiveQuery::Accounts]
+        vec![LiveQuery::Totals]
     }
 
     fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
-        query == "accounts" && self.accounts.receive(rows, reset, &|_| true)
+        query == "totals" && self.totals.receive(rows, reset, &|_| true)
+    }
+
+    fn title(&self) -> Option<String> {
+        self.totals.rows.first().map(|totals| totals_title(totals, &self.locale))
     }
 
     fn draw(&self, html: &mut Html) {
-        let totals = totals(&self.accounts.rows);
-        if totals.is_empty() {
-            return;
-        }
+        let Some(totals) = self.totals.rows.first().filter(|totals| !totals.lines.is_empty()) else { return };
         html.el("dl", &[("class", "figures big")], |html| {
-            for (currency, count, sum) in totals {
-                let plural = if count == 1 { "account" } else { "accounts" };
-                fact(html, &format!("{currency} in {count} {plural}"), |html| {
-                    html.put("span", &[("data-lit", "1")], &self.locale.format_amount(sum, currency));
+            for CurrencyTotal { currency, accounts, balance } in &totals.lines {
+                let plural = if *accounts == 1 { "account" } else { "accounts" };
+                fact(html, &format!("{currency} in {accounts} {plural}"), |html| {
+                    html.put("span", &[("data-lit", "1")], &self.locale.format_amount(*balance, *currency));
                 });
             }
         });
@@ -139,41 +178,22 @@ fn newcomers(whole: bool) -> Newcomers {
     if whole { Newcomers::Show } else { Newcomers::Ignore }
 }
 
-/// Currency, how many accounts that are not closed, their balances' sum; largest group first.
-fn totals(accounts: &[AccountView]) -> Vec<(Currency, usize, i64)> {
-    let mut totals: Vec<(Currency, usize, i64)> = Vec::new();
-    for account in accounts.iter().filter(|account| account.status != Status::Closed) {
-        match totals.iter_mut().find(|(currency, ..)| *currency == account.currency) {
-            Some((_, count, sum)) => {
-                *count += 1;
-                *sum = sum.saturating_add(account.balance);
-            }
-            None => totals.push((account.currency, 1, account.balance)),
-        }
-    }
-    // They are few: a sort of the standard library would be the larger part of this part.
-    let mut sorted: Vec<(Currency, usize, i64)> = Vec::new();
-    for (currency, count, sum) in totals {
-        let before = |(other, most, _): &(Currency, usize, i64)| (*most, currency) > (count, *other);
-        let place = sorted.iter().take_while(|other| before(other)).count();
-        sorted.insert(place, (currency, count, sum));
-    }
-    sorted
-}
-
 /// The list of accounts.
 #[derive(Serialize)]
 pub struct AccountRows {
     accounts: List<AccountView>,
+    /// Whose they are, where an admin looks.
+    owners: Vec<Person>,
     locale: Locale,
 }
 
-from_json! { AccountRows { accounts, locale } }
+from_json! { AccountRows { accounts, owners, locale } }
 
 impl AccountRows {
     /// `whole`: all that the viewer has are on this page, so that a new one joins the list.
-    pub fn new(accounts: Vec<AccountView>, locale: Locale, whole: bool) -> Self {
-        Self { accounts: List::new(accounts, newcomers(whole)), locale }
+    /// `owners`: for admins.
+    pub fn new(accounts: Vec<AccountView>, owners: Vec<Person>, locale: Locale, whole: bool) -> Self {
+        Self { accounts: List::new(accounts, newcomers(whole)), owners, locale }
     }
 }
 
@@ -205,7 +225,13 @@ impl Part for AccountRows {
                 let text = |minor| self.locale.format_amount(minor, account.currency);
                 let kind = (account.currency, most);
                 row(html, account.key(), "", "", |html| {
-                    cell_of(html, "what", "lead", |html| link(html, "", &links::account(account.id), &account.name));
+                    cell_of(html, "what", "lead", |html| {
+                        link(html, "", &links::account(account.id), &account.name);
+                        if let Some(owner) = self.owners.iter().find(|owner| owner.id == account.owner) {
+                            html.text("\u{a0}");
+                            html.put("span", &[("class", "note"), ("title", &owner.email)], &owner.name);
+                        }
+                    });
                     cell_of(html, "id", "", |html| id(html, "", &account.id.to_string()));
                     cell_of(html, "", "sub", |html| {
                         state(html, state_of(account.status), words::account_status(account.status));
@@ -216,30 +242,5 @@ impl Part for AccountRows {
                 });
             }
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn totals_are_per_currency_without_closed_accounts() {
-        let account = |currency: &str, balance: i64, status: &str| -> AccountView {
-            serde_json::from_value(serde_json::json!({
-                "id": uuid::Uuid::nil(), "owner": uuid::Uuid::nil(), "name": "A", "currency": currency,
-                "balance": balance, "held": 0, "expected": 0, "available": balance, "overdraft_limit": 0,
-                "status": status, "opened_at": 0, "version": 1, "position": 1
-            }))
-            .unwrap()
-        };
-        let accounts = [
-            account("EUR", 1, "open"),
-            account("CZK", 2, "open"),
-            account("CZK", 3, "frozen"),
-            account("JPY", 4, "closed"),
-        ];
-        let sums: Vec<_> = totals(&accounts).into_iter().map(|(currency, n, sum)| (currency.code(), n, sum)).collect();
-        assert_eq!(sums, [("CZK", 2, 5), ("EUR", 1, 1)]);
     }
 }

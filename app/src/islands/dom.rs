@@ -12,7 +12,7 @@ use leptos::{
 };
 use web_sys::{Element, Event, FocusOptions, HtmlElement, HtmlInputElement, HtmlTemplateElement, Node};
 
-use super::{Part, html::Html};
+use super::{Part, document_title, html::Html};
 use crate::{
     live::tab::{self, News},
     wire::Position,
@@ -29,6 +29,8 @@ const LIT: Duration = Duration::from_millis(700);
 pub struct Stage {
     root: Element,
     part: RefCell<Box<dyn Part>>,
+    /// The tab has this part's title.
+    titled: bool,
     /// Will be drawn within a frame.
     waiting: Cell<bool>,
 }
@@ -49,7 +51,8 @@ impl Stage {
 
     fn mount(root: Element, part: Box<dyn Part>, position: Position) {
         let follows = part.follows().iter().map(ToString::to_string).collect();
-        let stage = Rc::new(Self { root, part: RefCell::new(part), waiting: Cell::new(false) });
+        let titled = title_of(part.as_ref()).is_some_and(|title| title == document().title());
+        let stage = Rc::new(Self { root, part: RefCell::new(part), titled, waiting: Cell::new(false) });
         stage.part.borrow().begin(&stage);
         let told = stage.clone();
         tab::follow(
@@ -60,6 +63,7 @@ impl Stage {
                     News::Rows(rows) => part.on_rows(&rows.query, rows.rows, rows.reset),
                     News::State(state) => part.on_state(state),
                     News::Seen => part.on_seen(tab::position()),
+                    News::Expired => false,
                 });
             }),
         );
@@ -89,6 +93,9 @@ impl Stage {
     fn redraw(&self) {
         self.waiting.set(false);
         draw_into(&self.root, &|html| self.part.borrow().draw(html));
+        if let (true, Some(title)) = (self.titled, title_of(self.part.borrow().as_ref())) {
+            document().set_title(&title);
+        }
     }
 
     fn use_controls(self: &Rc<Self>, kind: &'static str) {
@@ -110,6 +117,10 @@ impl Stage {
         self.root.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref()).ok();
         heard.forget();
     }
+}
+
+fn title_of(part: &dyn Part) -> Option<String> {
+    part.title().map(|title| document_title(&title))
 }
 
 /// Draws into an element, changing only what differs. What has the focus keeps it.

@@ -2,21 +2,20 @@
 //!
 //! The element around it says what is known of it: `data-command` (the locale, as JSON), `data-currency`, `data-done`.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use leptos::{
-    prelude::{document, set_timeout, window},
-    wasm_bindgen::{JsCast, JsValue, closure::Closure},
+    prelude::{document, window},
+    wasm_bindgen::{JsCast, JsValue},
 };
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    Element, Event, FormData, Headers, HtmlFormElement, HtmlInputElement, RequestInit, Response, UrlSearchParams,
-};
+use web_sys::{Element, FormData, Headers, HtmlFormElement, HtmlInputElement, RequestInit, Response, UrlSearchParams};
 
 use super::{
-    dom::draw_into,
     html::Html,
-    ledger::{fact, icon, mark_path},
+    ledger::{icon, mark_path},
+    manners::on_document,
+    way::{Sent, Way},
 };
 use crate::{
     domain::Currency,
@@ -25,9 +24,6 @@ use crate::{
     wire::{FromJson as _, Json, Position},
     words::Mark,
 };
-
-/// A stored command that is not visible after this time says so.
-const LATE: Duration = Duration::from_secs(5);
 
 /// What the server answered, as far as a form needs it.
 pub(super) struct Answer {
@@ -96,7 +92,7 @@ impl Command {
 
 /// Makes all forms of the page better, those that come later too.
 pub(super) fn better() {
-    listen("submit", move |event| {
+    on_document("submit", move |event| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
         if let Some((command, form)) = form.and_then(|form| Some((Command::around(&form)?, form))) {
             event.prevent_default();
@@ -106,23 +102,27 @@ pub(super) fn better() {
             }
         }
     });
-    listen("input", move |event| {
+    tab::listen(Rc::new(|news| {
+        if matches!(news, News::Expired)
+            && let Some(form) = tab::typed()
+        {
+            session_ended(&form.unchecked_into());
+        }
+    }));
+    on_document("input", move |event| {
         if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
             typed(&input);
         }
     });
 }
 
-fn listen(name: &str, handler: impl Fn(Event) + 'static) {
-    let handler = Closure::<dyn Fn(Event)>::new(handler);
-    document().add_event_listener_with_callback(name, handler.as_ref().unchecked_ref()).ok();
-    handler.forget();
-}
-
 /// Shows how an amount is understood, and takes back what was said of the field before.
 fn typed(input: &HtmlInputElement) {
     let (Ok(Some(field)), Some(command)) = (input.closest(".field"), Command::around(input)) else { return };
     accept(&field, input);
+    if let Some(form) = input.form() {
+        form.set_attribute(tab::TYPED, "").ok();
+    }
     if let (true, Ok(Some(understood))) = (input.has_attribute("data-amount"), field.query_selector(".understood")) {
         let value = input.value();
         let words = match command.money(&value) {
@@ -141,28 +141,28 @@ fn submit(form: HtmlFormElement, command: Command) {
         body.delete("to_id");
     }
     form.set_attribute("aria-busy", "true").ok();
-    #[allow(clippy::cast_possible_truncation)]
-    let sent = command.locale.format_time((js_sys::Date::now() * 1000.0) as i64);
-    let started = now();
+    let sent = Sent::now(&command.locale);
     spawn_local(async move {
         let path = form.get_attribute("action").unwrap_or_default();
         let answer = post(&path, Some(&body)).await;
         form.remove_attribute("aria-busy").ok();
-        if let Ok(Some(note)) = command.element.query_selector(".refusal.whole") {
-            note.remove();
-        }
+        take_back(&command.element);
         match answer {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                accepted(&form, &command, &answer, sent, since(started), &body);
+                accepted(&form, &command, &answer, sent, &body);
             }
             Ok(answer) => refused(&form, answer),
-            Err(_) => refuse_all(&form, "No answer: it may be stored or not. Send it again: it is never done twice."),
+            Err(_) => {
+                let words = "No answer: it may be stored or not. Send it again: it is never done twice.";
+                refuse_all(&form, words);
+            }
         }
     });
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: String, stored_ms: u32, body: &FormData) {
+fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: Sent, body: &FormData) {
+    form.remove_attribute(tab::TYPED).ok();
     let next = named(form, "next");
     let Some(position) = answer.number("position").map(|position| Position(position as u64)) else {
         // Nothing was stored: signed in, or out.
@@ -175,21 +175,14 @@ fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: St
     }
     let done = command.element.get_attribute("data-done").unwrap_or_else(|| "Done".to_owned());
     let money = body.get("amount").as_string().and_then(|amount| command.money(&amount));
-    show_way(
-        form,
-        Way {
-            done: money.map_or_else(|| format!("{done}."), |money| format!("{done} {money}.")),
-            sent,
-            stored_ms,
-            stored_at: now(),
-            visible_ms: None,
-            late: false,
-            position,
-            version: (answer.number("version").unwrap_or_default() as u64).to_string(),
-            stream: answer.text("stream"),
-            command_id: answer.text("command_id"),
-        },
-    );
+    Way {
+        done: money.map_or_else(|| format!("{done}."), |money| format!("{done} {money}.")),
+        position,
+        version: (answer.number("version").unwrap_or_default() as u64).to_string(),
+        stream: answer.text("stream"),
+        command_id: answer.text("command_id"),
+    }
+    .show(form, sent);
     form.reset();
     if let Ok(Some(understood)) = form.query_selector(".understood") {
         understood.set_text_content(None);
@@ -202,16 +195,15 @@ fn refused(form: &HtmlFormElement, answer: Answer) {
         // Sent before with something else in it: from now on it is another command.
         fresh_id(form);
     }
-    let (field, words) = answer.refusal.unwrap_or_else(|| {
-        let words = match answer.status {
-            401 => "Your session has ended. Sign in again.",
-            _ => "That did not work, and nothing was done. Try again.",
-        };
-        (String::new(), words.to_owned())
-    });
+    if answer.status == 401 && named(form, "password").is_none() {
+        return session_ended(form);
+    }
+    let (field, words) = answer
+        .refusal
+        .unwrap_or_else(|| (String::new(), "That did not work, and nothing was done. Try again.".to_owned()));
     match named(form, &field).and_then(|input| Some((input.closest(".field").ok()??, input))) {
         Some((field, input)) => refuse(&field, &input, &words),
-        None => refuse_all(form, &words),
+        None => drop(refuse_all(form, &words)),
     }
 }
 
@@ -259,10 +251,30 @@ fn accept(field: &Element, input: &HtmlInputElement) {
 }
 
 /// Shows a refusal that no field is to blame for.
-fn refuse_all(form: &HtmlFormElement, words: &str) {
-    if let Some(note) = refusal("refusal whole", words) {
-        note.set_attribute("role", "alert").ok();
-        form.insert_before(&note, form.first_child().as_ref()).ok();
+fn refuse_all(form: &HtmlFormElement, words: &str) -> Option<Element> {
+    take_back(form);
+    let note = refusal("refusal whole", words)?;
+    note.set_attribute("role", "alert").ok();
+    form.insert_before(&note, form.first_child().as_ref()).ok();
+    note.last_element_child()
+}
+
+/// Takes back what was said of the form as a whole.
+fn take_back(around: &Element) {
+    if let Ok(Some(note)) = around.query_selector(".refusal.whole") {
+        note.remove();
+    }
+}
+
+/// What was typed stays, and there is a way to sign in that leaves this page as it is.
+fn session_ended(form: &HtmlFormElement) {
+    let words = "Your session has ended. What you typed is still here: sign in, then send it again. ";
+    if let Some(note) = refuse_all(form, words) {
+        let mut html = Html::default();
+        html.text(words);
+        let href = tab::sign_in_address();
+        html.put("a", &[("href", &href), ("target", "_blank")], "Sign in in another tab");
+        note.set_inner_html(&html.into_string());
     }
 }
 
@@ -276,111 +288,4 @@ fn fresh_id(form: &HtmlFormElement) {
         let id = uuid::Builder::from_unix_timestamp_millis(js_sys::Date::now() as u64, &random).into_uuid();
         input.set_value(&id.to_string());
     }
-}
-
-/// An accepted command on its way to this page.
-struct Way {
-    /// "Deposited 9,300.00 CZK."
-    done: String,
-    /// "14:02:11 UTC", by the reader's clock.
-    sent: String,
-    stored_ms: u32,
-    /// This page's own clock.
-    stored_at: f64,
-    /// After it was stored.
-    visible_ms: Option<u32>,
-    late: bool,
-    position: Position,
-    version: String,
-    stream: String,
-    command_id: String,
-}
-
-/// Below the form, in place of an earlier command's.
-fn show_way(form: &HtmlFormElement, way: Way) {
-    let holder = form.next_element_sibling().filter(|next| next.class_name() == "way-holder").or_else(|| {
-        let holder = document().create_element("div").ok()?;
-        holder.set_class_name("way-holder");
-        // Said by a screen reader as it changes.
-        holder.set_attribute("role", "status").ok()?;
-        form.after_with_node_1(&holder).ok()?;
-        Some(holder)
-    });
-    let Some(holder) = holder else { return };
-    let command = way.command_id.clone();
-    holder.set_attribute("data-command-id", &command).ok();
-    let way = Rc::new(RefCell::new(way));
-    let look = Rc::new(move |late: bool| {
-        // Another command took its place.
-        if holder.get_attribute("data-command-id").as_ref() != Some(&command) {
-            return;
-        }
-        let mut way = way.borrow_mut();
-        if way.visible_ms.is_none() && tab::position() >= way.position {
-            way.visible_ms = Some(since(way.stored_at));
-        }
-        way.late |= late;
-        draw_into(&holder, &|html| way.draw(html));
-    });
-    look(false);
-    let seen = look.clone();
-    tab::listen(Rc::new(move |news| {
-        if matches!(news, News::Seen) {
-            seen(false);
-        }
-    }));
-    set_timeout(move || look(true), LATE);
-}
-
-impl Way {
-    fn draw(&self, html: &mut Html) {
-        let missing = self.late && self.visible_ms.is_none();
-        let (state, step, word) = match self.visible_ms {
-            Some(_) => ("", "done", "Visible here"),
-            None if self.late => ("late", "late", "Not visible here yet"),
-            None => ("", "now", "Visible here"),
-        };
-        html.el("div", &[("class", "way-box"), ("data-state", state)], |html| {
-            html.el("p", &[], |html| {
-                html.put("b", &[], if missing { "Stored, not visible here yet." } else { &self.done });
-                html.text(if missing { " Nothing is lost." } else { "" });
-            });
-            html.el("ol", &[("class", "way")], |html| {
-                let visible = self.visible_ms.map(|ms| format!("after {} ms", self.stored_ms + ms)).unwrap_or_default();
-                let stored = format!("after {} ms", self.stored_ms);
-                for (step, name, when) in
-                    [("done", "Sent", &self.sent), ("done", "Stored", &stored), (step, word, &visible)]
-                {
-                    html.el("li", &[("data-step", step)], |html| {
-                        html.put("span", &[("class", "way-name")], name);
-                        html.put("span", &[("class", "way-when")], when);
-                    });
-                }
-            });
-            html.el("details", &[("class", "switch")], |html| {
-                html.put("summary", &[], "Technical details");
-                html.el("dl", &[("class", "facts")], |html| {
-                    let position = self.position.to_string();
-                    for (name, value) in [
-                        ("Stream", &self.stream),
-                        ("Version", &self.version),
-                        ("Position", &position),
-                        ("Command", &self.command_id),
-                    ] {
-                        fact(html, name, |html| html.text(value));
-                    }
-                });
-            });
-        });
-    }
-}
-
-/// This page's own clock, milliseconds since it was opened.
-fn now() -> f64 {
-    window().performance().map_or(0.0, |clock| clock.now())
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn since(moment: f64) -> u32 {
-    (now() - moment).round() as u32
 }

@@ -30,6 +30,8 @@ pub mod status;
 pub mod time_machine;
 pub mod transfers;
 pub mod trial_balance;
+#[cfg(feature = "hydrate")]
+mod way;
 
 use leptos::prelude::*;
 
@@ -53,6 +55,11 @@ pub trait Part {
     /// What it wants to be told.
     fn follows(&self) -> Vec<LiveQuery>;
     fn draw(&self, html: &mut Html);
+
+    /// Of the browser's tab, where the page has this part's.
+    fn title(&self) -> Option<String> {
+        None
+    }
 
     // Each of these says whether there is something to draw again.
 
@@ -81,6 +88,11 @@ pub trait Part {
     /// In the browser, once it is there.
     #[cfg(feature = "hydrate")]
     fn begin(&self, _stage: &std::rc::Rc<dom::Stage>) {}
+}
+
+/// The title of a page, as the browser's tab has it.
+pub fn document_title(title: &str) -> String {
+    format!("{title} · Daybook")
 }
 
 /// Names of the accounts that the viewer sees, where others have only an id.
@@ -159,6 +171,7 @@ kinds! {
         "state" status::LiveState;
         "offline" status::OfflineNote;
         "theme" status::ThemeSwitch;
+        "as-of" status::AsOf;
     }
     /// Of the pages of the ledger.
     ledger {

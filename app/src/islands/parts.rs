@@ -11,36 +11,28 @@ use super::{
     statement, status, time_machine, transfers, trial_balance,
 };
 use crate::{
-    domain::{Currency, Date, UserId},
+    domain::{Currency, Date},
     locale::Locale,
     wire::{
-        AccountView, DayBalances, EventView, Page, Position, StatementRow, StreamId, TransferView, TrialBalanceLine,
-        Version,
+        AccountView, DayBalances, EventView, Page, Person, Position, StatementRow, StreamId, Totals, TransferView,
+        TrialBalanceLine, Version,
     },
     words::Mark,
 };
-
-/// The part as it goes into a page; `shown`: what it looks like until there is news.
-fn alive<P: Part + Kind + Serialize>(part: &P, position: Position, shown: AnyView) -> AnyView {
-    let model = serde_json::to_string(part).unwrap_or_default();
-    view! {
-        <LivePart>
-            <div data-part=P::KIND data-model=model data-position=position.0>
-                {shown}
-            </div>
-        </LivePart>
-    }
-    .into_any()
-}
 
 /// A part that looks as it draws itself.
 fn drawn<P: Part + Kind + Serialize>(part: &P, position: Position) -> AnyView {
     let mut html = Html::default();
     part.draw(&mut html);
+    alive(part, position, html.into_string())
+}
+
+/// The part as it goes into a page; `shown`: what it looks like until there is news, as markup.
+fn alive<P: Part + Kind + Serialize>(part: &P, position: Position, shown: String) -> AnyView {
     let model = serde_json::to_string(part).unwrap_or_default();
     view! {
         <LivePart>
-            <div data-part=P::KIND data-model=model data-position=position.0 inner_html=html.into_string()></div>
+            <div data-part=P::KIND data-model=model data-position=position.0 inner_html=shown></div>
         </LivePart>
     }
     .into_any()
@@ -62,16 +54,29 @@ pub fn OfflineNote() -> impl IntoView {
     drawn(&status::OfflineNote::default(), Position(u64::MAX))
 }
 
+/// In the last line of a page: the position that it shows, and comes to show.
+#[component]
+pub fn AsOf(position: Position, locale: Locale) -> impl IntoView {
+    // It follows nothing: no position is too high.
+    drawn(&status::AsOf { position, locale }, Position(u64::MAX))
+}
+
 /// System, light or dark. `theme`: the choice so far (`auto`, `light`, `dark`).
 #[component]
 pub fn ThemeSwitch(theme: String) -> impl IntoView {
     drawn(&status::ThemeSwitch { theme }, Position(u64::MAX))
 }
 
-/// `.head-text` of an account's page: name, state, balance, available, held.
+/// `.head-text` of an account's page: name, state, balance, available, held. `owner`: for admins. `now`: when this is rendered, microseconds.
 #[component]
-pub fn AccountHead(account: AccountView, position: Position, locale: Locale) -> impl IntoView {
-    drawn(&accounts::AccountHead::new(account, locale), position)
+pub fn AccountHead(
+    account: AccountView,
+    owner: Option<Person>,
+    now: i64,
+    position: Position,
+    locale: Locale,
+) -> impl IntoView {
+    drawn(&accounts::AccountHead::new(account, owner, now, locale), position)
 }
 
 /// An account's balance over time, up to `today`.
@@ -86,21 +91,28 @@ pub fn BalanceChart(
     drawn(&chart::BalanceChart::new(account, days, today, locale), position)
 }
 
-/// Totals per currency over all accounts of the viewer. `whole`: all of them are here, so that a new one counts.
+/// Totals per currency over all accounts of the viewer.
 #[component]
-pub fn AccountTotals(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
-    drawn(&accounts::AccountTotals::new(accounts, locale, whole), position)
+pub fn AccountTotals(totals: Totals, position: Position, locale: Locale) -> impl IntoView {
+    drawn(&accounts::AccountTotals::new(totals, locale), position)
 }
 
-/// The list of accounts. `whole`: all that the viewer has are on this page, so that a new one joins the list.
+/// The list of accounts. `owners`: for admins. `whole`: all that the viewer has are on this page, so that a new one joins the list.
 #[component]
-pub fn AccountRows(accounts: Vec<AccountView>, position: Position, locale: Locale, whole: bool) -> impl IntoView {
-    drawn(&accounts::AccountRows::new(accounts, locale, whole), position)
+pub fn AccountRows(
+    accounts: Vec<AccountView>,
+    owners: Vec<Person>,
+    position: Position,
+    locale: Locale,
+    whole: bool,
+) -> impl IntoView {
+    drawn(&accounts::AccountRows::new(accounts, owners, locale, whole), position)
 }
 
 /// An account's statement. `live`: the newest entries in the order they were entered, unfiltered, so that new ones join
 /// on top; else they are counted and offered. `pending`: transfers that hold or promise money now. `by_date`: the balance
 /// runs by effective date, and is headed so. `carried`: there are older entries, and what they came to stands below.
+/// `way`: where one gets a first entry.
 #[component]
 pub fn StatementRows(
     account: AccountView,
@@ -112,8 +124,9 @@ pub fn StatementRows(
     live: bool,
     by_date: bool,
     carried: bool,
+    way: Option<String>,
 ) -> impl IntoView {
-    let rows = statement::StatementRows::new(&account, rows, pending, names, live, by_date, carried, locale);
+    let rows = statement::StatementRows::new(&account, rows, pending, names, live, by_date, carried, way, locale);
     drawn(&rows, position)
 }
 
@@ -167,18 +180,20 @@ pub fn EventRows(
     drawn(&events::EventRows::new(events, filter, live, now, locale), position)
 }
 
-/// The timeline of one stream. `children`: the moment `at` (the newest if absent), shown until the browser has fetched
-/// the stream, and without JavaScript. `me`: the viewer, called by name where they did something.
+/// The timeline of one stream, which has `last` events. `still`: the moment `at` (the newest if absent), shown until the
+/// browser has fetched the stream, and without JavaScript.
 #[component]
 pub fn TimeMachine(
-    children: Children,
     stream: StreamId,
     #[prop(optional)] at: Option<Version>,
-    me: (UserId, String),
+    still: time_machine::Still,
+    last: Version,
     position: Position,
     locale: Locale,
 ) -> impl IntoView {
-    alive(&time_machine::TimeMachine::new(stream, at, me, locale), position, children())
+    let machine = time_machine::TimeMachine::new(stream, at, still.people().to_vec(), locale);
+    let shown = still.draw(&machine, last);
+    alive(&machine, position, shown)
 }
 
 /// Around a `<form method="post" action="/api/fn/…">`: what the browser needs to make it better. It

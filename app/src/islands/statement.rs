@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     Names, Part,
     html::Html,
-    ledger::{amount, arrivals, cell, cell_of, link, mark, most_decimals, note, row, table, time},
+    ledger::{amount, arrivals, cell, cell_of, link, mark, most_decimals, note, nothing, row, table, time},
     name_of,
 };
 use crate::{
@@ -32,10 +32,12 @@ pub struct StatementRows {
     by_date: bool,
     /// There are older entries, and the balance runs over all: what it was before those shown is shown below them.
     carried: bool,
+    /// Where one gets a first entry.
+    way: Option<String>,
     locale: Locale,
 }
 
-from_json! { StatementRows { account, name, currency, entries, pending, names, by_date, carried, locale } }
+from_json! { StatementRows { account, name, currency, entries, pending, names, by_date, carried, way, locale } }
 
 impl StatementRows {
     /// `live`: the newest entries in the order they were entered, unfiltered, so that new ones join on top; else new
@@ -48,6 +50,7 @@ impl StatementRows {
         live: bool,
         by_date: bool,
         carried: bool,
+        way: Option<String>,
         locale: Locale,
     ) -> Self {
         let (newcomers, transfers) =
@@ -61,6 +64,7 @@ impl StatementRows {
             names,
             by_date,
             carried,
+            way,
             locale,
         }
     }
@@ -88,6 +92,11 @@ impl Part for StatementRows {
         let columns =
             [("date", "Date"), ("", "What"), ("money", &amount), ("money balance", &balance), ("ref", "Entry")];
         arrivals(html, self.entries.waiting(), "entry", "entries");
+        if self.entries.rows.is_empty() && self.pending.rows.is_empty() {
+            let words =
+                "Each deposit, withdrawal and transfer will stand here, newest first, with the balance after it.";
+            return nothing(html, "No entries yet", words, self.way.as_deref().map(|way| (way, "Pay money in")));
+        }
         table(html, "ledger", &format!("Statement of {}, newest first", self.name), &columns, |html| {
             for transfer in &self.pending.rows {
                 self.draw_pending(html, transfer);
@@ -176,7 +185,7 @@ fn entry_cells(
     let class = if entry.amount > 0 { "money in" } else { "money" };
     amount(html, class, "side", &locale.format_signed(entry.amount, currency), (currency, most), locale);
     between(html);
-    cell_of(html, "ref", "", |html| {
+    cell_of(html, "ref", "ref", |html| {
         let label = format!("entry {}", entry.version);
         let href = links::moment(entry.account_id, entry.version);
         let attributes = [("class", "moment"), ("href", href.as_str()), ("aria-label", label.as_str())];
@@ -196,7 +205,10 @@ fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &N
         }
         (EntryKind::Reversal, ..) => match entry.reverses.and_then(version_of) {
             Some(version) => link(html, "", &link_to(version), &format!("Reversal of entry {version}")),
-            None => html.put("span", &[], "Reversal of an earlier entry"),
+            None => match entry.reverses {
+                Some(id) => link(html, "", &links::event(id), "Reversal of an earlier entry"),
+                None => html.put("span", &[], "Reversal of an earlier entry"),
+            },
         },
         _ => html.put(if entry.reversed_by.is_some() { "s" } else { "span" }, &[], word),
     }
@@ -206,10 +218,10 @@ fn what(html: &mut Html, entry: &StatementRow, shown: &[StatementRow], names: &N
     if let Some(by) = entry.reversed_by {
         html.text(" ");
         html.el("span", &[("class", "note")], |html| {
-            html.text("reversed");
-            if let Some(version) = version_of(by) {
-                html.text(" by ");
-                link(html, "", &link_to(version), &format!("entry {version}"));
+            html.text("reversed by ");
+            match version_of(by) {
+                Some(version) => link(html, "", &link_to(version), &format!("entry {version}")),
+                None => link(html, "", &links::event(by), "a later entry"),
             }
         });
     }

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::{Part, html::Html, ledger::icon};
 use crate::{
     live::State,
-    wire::{LiveQuery, from_json},
+    locale::Locale,
+    wire::{LiveQuery, Position, from_json},
 };
 
 /// "live", "reconnecting", "offline since 14:02".
@@ -103,6 +104,30 @@ impl Part for OfflineNote {
             State::Connecting | State::Live | State::Behind | State::Crowded | State::Reconnecting => None,
         };
         std::mem::replace(&mut self.since, since) != self.since
+    }
+}
+
+/// The position that everything on a page shows.
+#[derive(Serialize)]
+pub struct AsOf {
+    pub position: Position,
+    pub locale: Locale,
+}
+
+from_json! { AsOf { position, locale } }
+
+impl Part for AsOf {
+    fn follows(&self) -> Vec<LiveQuery> {
+        Vec::new()
+    }
+
+    fn draw(&self, html: &mut Html) {
+        html.put("span", &[], &format!("as of position {}", self.locale.format_count(self.position.0)));
+    }
+
+    fn on_seen(&mut self, position: Position) -> bool {
+        let newer = self.position.max(position);
+        std::mem::replace(&mut self.position, newer) != newer
     }
 }
 

@@ -49,7 +49,7 @@ fn reached(transfer: &TransferView) -> usize {
 }
 
 /// The five steps as a line of ticks.
-fn track(html: &mut Html, transfer: &TransferView) {
+pub(super) fn track(html: &mut Html, transfer: &TransferView) {
     let reached = reached(transfer);
     let done = transfer.state == TransferState::Completed;
     // In tenths: steps stand 16.5 apart.
@@ -75,7 +75,7 @@ fn track(html: &mut Html, transfer: &TransferView) {
     });
 }
 
-fn draw_state(html: &mut Html, transfer: &TransferView) {
+pub(super) fn draw_state(html: &mut Html, transfer: &TransferView) {
     state(html, state_of(transfer.state), &words::transfer_state(transfer.state, transfer.reason));
 }
 
@@ -164,6 +164,16 @@ impl TransferPage {
         Self { transfer: List::new(vec![transfer], Newcomers::Ignore), names, locale }
     }
 
+    /// "Transfer · CZK 1,000.00 held"
+    pub fn title_of(transfer: &TransferView, locale: &Locale) -> String {
+        format!(
+            "Transfer · {} {} {}",
+            transfer.currency,
+            locale.format_amount(transfer.amount, transfer.currency),
+            words::transfer_state(transfer.state, None).to_ascii_lowercase()
+        )
+    }
+
     fn draw_party(&self, html: &mut Html, side: &str, account: AccountId) {
         html.el("div", &[], |html| {
             html.put("span", &[("class", "quiet")], side);
@@ -222,6 +232,10 @@ impl Part for TransferPage {
 
     fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
         self.follows().iter().any(|own| own.to_string() == query) && self.transfer.receive(rows, reset, &|_| true)
+    }
+
+    fn title(&self) -> Option<String> {
+        self.transfer.rows.first().map(|transfer| Self::title_of(transfer, &self.locale))
     }
 
     fn draw(&self, html: &mut Html) {

@@ -266,8 +266,10 @@ async fn ask_why(url: String) {
     options.set_method("HEAD");
     if let Ok(answer) = JsFuture::from(window().fetch_with_str_and_init(&url, &options)).await {
         let status = answer.unchecked_into::<Response>().status();
-        if status == 401 || status == 404 {
-            tell("end\nsigned_out");
+        match status {
+            401 => tell("end\nexpired"),
+            404 => tell("end\nsigned_out"),
+            _ => {}
         }
     }
 }

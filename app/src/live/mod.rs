@@ -11,8 +11,8 @@ pub(crate) mod tab;
 use serde::Serialize;
 
 use crate::wire::{
-    AccountView, DayBalances, EventView, FromJson, Json, Page, Position, StatementRow, TransferView, TrialBalanceLine,
-    named,
+    AccountView, DayBalances, EventView, FromJson, Json, Page, Position, StatementRow, Totals, TransferView,
+    TrialBalanceLine, named,
 };
 
 /// How this browser stands with the server.
@@ -153,6 +153,7 @@ macro_rules! live_rows {
 live_rows! {
     AccountView: |row| row.id.0.as_u128(), |row| u64::MAX - u64::try_from(row.opened_at).unwrap_or(0);
     DayBalances: |_| 0, |_| 0;
+    Totals: |_| 0, |_| 0;
     StatementRow: |row| row.event_id.0.as_u128(), |row| row.entry_position.0;
     TransferView: |row| row.id.0.as_u128(), |row| row.requested_position.0;
     EventView: |row| row.event_id.0.as_u128(), |row| row.position.0;

@@ -11,7 +11,7 @@
 //! rows\n<position>\n<JSON>            a `wire::Rows`; all queries of the stream are seen up to the position
 //! seen\n<position>
 //! left\n<query>…                     the stream has no room for these
-//! end\n<reason>
+//! end\n<signed_out|expired>
 //! ```
 
 use std::{cell::RefCell, rc::Rc};
@@ -20,7 +20,7 @@ use leptos::{
     prelude::*,
     wasm_bindgen::{JsCast, JsValue, closure::Closure},
 };
-use web_sys::{BroadcastChannel, MessageEvent};
+use web_sys::{BroadcastChannel, Element, MessageEvent};
 
 use super::{State, leader};
 use crate::{
@@ -34,6 +34,8 @@ pub(crate) enum News<'a> {
     State(&'a State),
     /// [`position`] has grown.
     Seen,
+    /// The session has run out, and the page stays since something was typed.
+    Expired,
 }
 
 /// Is told all news; what does not concern it, it leaves.
@@ -178,6 +180,9 @@ fn hear(text: &str) {
         "seen" => seen(rest),
         "left" => with(|tab| tab.crowded = rest.split('\n').any(|left| tab.queries.iter().any(|query| query == left))),
         "end" if rest == "signed_out" => go(links::SIGN_IN),
+        // What was typed is worth more than being told at once.
+        "end" if typed().is_some() => told(&News::Expired),
+        "end" => go(&sign_in_address()),
         _ => {}
     }
 }
@@ -229,6 +234,21 @@ fn set_state(state: State) {
 pub(crate) fn clock() -> String {
     let now = js_sys::Date::new_0();
     format!("{:02}:{:02}", now.get_hours(), now.get_minutes())
+}
+
+/// Marks a form in which something was typed that was not sent yet.
+pub(crate) const TYPED: &str = "data-typed";
+
+/// The form of this page in which something was typed.
+pub(crate) fn typed() -> Option<Element> {
+    document().query_selector(&format!("form[{TYPED}]")).ok()?
+}
+
+/// Where one signs in and comes back here.
+pub(crate) fn sign_in_address() -> String {
+    let here = window().location();
+    let here = here.pathname().unwrap_or_default() + &here.search().unwrap_or_default();
+    format!("{}?next={}", links::SIGN_IN, String::from(js_sys::encode_uri_component(&here)))
 }
 
 /// Leaves for another page.

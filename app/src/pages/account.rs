@@ -6,10 +6,10 @@ use crate::{
     api::AppError,
     components::{Icon, icon},
     domain::{AccountId, account::Status},
-    islands::{AccountHead, BalanceChart, Names, OfflineNote, StatementRows},
+    islands::{AccountHead, BalanceChart, Names, OfflineNote, StatementRows, accounts::account_title},
     links,
     ports::StatementFilter,
-    wire::{AccountPage, AccountView, Seen, StreamId},
+    wire::{AccountPage, AccountView, Person, Seen, StreamId},
 };
 
 use super::{
@@ -33,14 +33,9 @@ pub fn account() -> AnyView {
             ascending: false,
         };
         let seen = read(&visit, id, filter.clone()).await?;
+        let owner = visit.people(vec![seen.value.account.owner]).await?.pop();
         let names = visit.names().await?;
-        let AccountPage { account, statement, .. } = &seen.value;
-        let printed = format!(
-            "Statement of {}, printed {}, as of entry {}.",
-            account.name,
-            visit.locale.format_moment(visit.request.now),
-            account.version
-        );
+        let statement = &seen.value.statement;
         let newest_first = filter.text.is_none() && filter.after.is_none() && !filter.by_date;
         let turned = filter.after.is_some();
         let rows = view! {
@@ -52,14 +47,13 @@ pub fn account() -> AnyView {
                 {if statement.items.is_empty() && !(newest_first) {
                     nothing_found(id, &filter).into_any()
                 } else {
-                    statement_rows(&visit, &seen, names, newest_first, &filter).into_any()
+                    statement_rows(&visit, &seen, names, newest_first, false, &filter).into_any()
                 }}
                 {paging(&visit, turned, statement.next.as_deref())}
             </section>
         };
         let body = view! {
-            <p class="print-only">{printed}</p>
-            {head(&visit, &seen, None)}
+            {head(&visit, &seen, owner, None)}
             {chart(&visit, &seen)}
             {rows}
         };
@@ -76,10 +70,11 @@ pub fn slip() -> AnyView {
         }
         let filter = StatementFilter { limit: FEW, ..StatementFilter::default() };
         let seen = read(&visit, id, filter.clone()).await?;
+        let owner = visit.people(vec![seen.value.account.owner]).await?.pop();
         let names = visit.names().await?;
         let form = slip_view(&visit, slip, &seen.value.account).await?;
         let body = view! {
-            {head(&visit, &seen, Some(slip))}
+            {head(&visit, &seen, owner, Some(slip))}
             <div class="desk">
                 <div>
                     {chart(&visit, &seen)}
@@ -87,7 +82,7 @@ pub fn slip() -> AnyView {
                         <h2>"Statement"</h2>
                         <a href=links::account(id)>"All entries"</a>
                     </div>
-                    {statement_rows(&visit, &seen, names, true, &filter)}
+                    {statement_rows(&visit, &seen, names, true, true, &filter)}
                 </div>
                 {form}
             </div>
@@ -101,15 +96,15 @@ async fn read(visit: &Visit, id: AccountId, filter: StatementFilter) -> Result<S
 }
 
 fn sheet(visit: &Visit, seen: &Seen<AccountPage>, slip: Option<Slip>, body: AnyView) -> Sheet {
-    let AccountView { name, balance, currency, .. } = &seen.value.account;
+    let account = &seen.value.account;
     let title = match slip {
-        Some(slip) => format!("{} · {name}", slip.title()),
-        None => format!("{name} · {currency} {}", visit.locale.format_amount(*balance, *currency)),
+        Some(slip) => format!("{} · {}", slip.title(), account.name),
+        None => account_title(account, &visit.locale),
     };
     Sheet { title, nav: Nav::Accounts, shown: Some(seen.into()), ..Sheet::of(body) }
 }
 
-fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView {
+fn head(visit: &Visit, seen: &Seen<AccountPage>, owner: Option<Person>, open: Option<Slip>) -> AnyView {
     let account = seen.value.account.clone();
     let (id, name) = (account.id, account.name.clone());
     let actions = actions(visit, &account, open);
@@ -135,7 +130,7 @@ fn head(visit: &Visit, seen: &Seen<AccountPage>, open: Option<Slip>) -> AnyView 
             </ol>
         </nav>
         <div class="head">
-            <AccountHead account position=seen.position locale=visit.locale /> {actions}
+            <AccountHead account owner now=visit.request.now position=seen.position locale=visit.locale /> {actions}
         </div>
     }
     .into_any()
@@ -221,12 +216,14 @@ fn statement_rows(
     seen: &Seen<AccountPage>,
     names: Names,
     live: bool,
+    slip: bool,
     filter: &StatementFilter,
 ) -> AnyView {
     let AccountPage { account, statement, pending, .. } = seen.value.clone();
     // What is not entered yet belongs on top of the newest entries only.
     let pending = if filter.after.is_none() && filter.text.is_none() { pending } else { Vec::new() };
     let carried = statement.next.is_some() && filter.text.is_none() && !filter.by_date;
+    let way = (account.status == Status::Open && !slip).then(|| Slip::Deposit.address(account.id));
     view! {
         <StatementRows
             account
@@ -238,6 +235,7 @@ fn statement_rows(
             live
             by_date=filter.by_date
             carried=carried
+            way
         />
     }
     .into_any()

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Icon, brand, icon},
-    islands::{LiveState, ThemeSwitch},
+    islands::{AsOf, LiveState, ThemeSwitch, document_title, mark_icon},
     ports::{Assets, Request, Theme, Viewer},
     wire::{Position, Seen},
+    words::Said,
 };
 
 /// Where a page hangs in the main navigation.
@@ -31,6 +32,8 @@ pub(super) struct Sheet {
     pub replays: bool,
     /// What the views behind it have seen.
     pub shown: Option<Shown>,
+    /// What a form without JavaScript has just done, and where more is said of it.
+    pub done: Option<(Said, String)>,
     /// Not here: there.
     pub go: Option<String>,
     pub body: AnyView,
@@ -39,7 +42,8 @@ pub(super) struct Sheet {
 impl Sheet {
     /// A page of this body; whatever else there is to say of it is filled in by the caller.
     pub fn of(body: AnyView) -> Self {
-        Self { title: String::new(), nav: Nav::Apart, narrow: false, replays: false, shown: None, go: None, body }
+        let title = String::new();
+        Self { title, nav: Nav::Apart, narrow: false, replays: false, shown: None, done: None, go: None, body }
     }
 
     /// No page, but the way to another.
@@ -65,7 +69,7 @@ impl<T> From<&Seen<T>> for Shown {
 /// The whole document.
 pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyView {
     let theme = request.theme.map(theme_name);
-    let Sheet { title, nav, narrow, replays, shown, go: _, body } = sheet;
+    let Sheet { title, nav, narrow, replays, shown, done, go: _, body } = sheet;
     let module = if replays { &assets.timeline } else { &assets.ledger };
     let main = match (&request.viewer, narrow) {
         (None, _) => "front",
@@ -80,7 +84,7 @@ pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyV
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
                 <meta name="color-scheme" content="light dark" />
-                <title>{format!("{title} · Daybook")}</title>
+                <title>{document_title(&title)}</title>
                 <link rel="icon" href=assets.favicon.clone() type="image/svg+xml" />
                 <link rel="stylesheet" href=assets.css.clone() />
                 <script
@@ -98,7 +102,7 @@ pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyV
                 {request.insecure.then(insecure)}
                 {request.viewer.as_ref().map(|viewer| mast(viewer, nav, shown, request))}
                 <main class=main id="main" tabindex="-1">
-                    {late}
+                    {late} {done.map(told)}
                     {body}
                 </main>
                 {request.viewer.is_some().then(|| foot(request, shown))}
@@ -135,6 +139,22 @@ fn late(request: &Request, shown: Shown) -> AnyView {
     view! {
         <p class="as-of" role="status">
             <span class="dot-wait">{format!("Stored, not visible here yet. The view is {events} behind.")}</span>
+        </p>
+    }
+    .into_any()
+}
+
+/// Stored, and visible here.
+fn told((Said { mark, text, note }, more): (Said, String)) -> AnyView {
+    view! {
+        <p class="as-of" role="status">
+            <span>
+                <span class="mark" data-kind=mark.kind() inner_html=mark_icon(mark)></span>
+                " "
+                <b>{format!("{text}.")}</b>
+                {note.map(|note| format!(" {note}"))}
+            </span>
+            <a href=more>"More of it"</a>
         </p>
     }
     .into_any()
@@ -191,9 +211,8 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
 }
 
 fn foot(request: &Request, shown: Option<Shown>) -> AnyView {
-    let position = shown.map(|shown| {
-        view! { <span>{format!("as of position {}", request.locale.format_count(shown.position.0))}</span> }
-    });
+    let locale = request.locale;
+    let position = shown.map(|shown| view! { <AsOf position=shown.position locale /> });
     view! {
         <footer class="foot">
             <div>

@@ -25,8 +25,10 @@ pub fn open_account() -> AnyView {
 async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let admin = visit.viewer.is_admin();
     let locale = visit.locale;
-    let refusal =
-        Refusal::read(&visit.asked, ENDPOINT, &["name", "currency", "owner", "overdraft_limit"], None, &locale);
+    let fields = ["name", "currency", "owner", "overdraft_limit"];
+    // What is not shown cannot have a refusal beside it.
+    let shown = if admin { &fields[..] } else { &fields[..2] };
+    let refusal = Refusal::read(&visit.asked, ENDPOINT, shown, None, &locale);
     let chosen = visit.asked.query("currency");
     let options = CURRENCIES.iter().filter_map(|code| code.parse::<Currency>().ok()).map(|currency| {
         let code = currency.code();
@@ -51,8 +53,8 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             label: "Owner",
             value: visit.asked.query("owner").unwrap_or_default(),
             optional: true,
-            hint: Some("The id of the person it is for; yours if left empty."),
-            max_length: Some(36),
+            hint: Some("The e-mail address (or the id) of the person it is for; yours if left empty."),
+            max_length: Some(254),
             ..Field::default()
         };
         let limit = Field {

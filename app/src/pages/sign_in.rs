@@ -35,12 +35,20 @@ pub fn sign_in() -> AnyView {
         autocomplete: "current-password",
         ..Field::default()
     };
+    let ended = asked.query("ended").map(|_| {
+        view! {
+            <p class="hint" role="status">
+                "Your session had ended, and nothing was done. Sign in, and the form comes back as you filled it in."
+            </p>
+        }
+    });
     let body = view! {
         <div class="brand">{brand()} "Daybook"</div>
         <section class="slip">
             <div class="slip-head">
                 <h1>"Sign in"</h1>
             </div>
+            {ended}
             <form method="post" action="/api/fn/sign_in">
                 {whole(&refusal)} <input type="hidden" name="next" value=next />
                 {email.view(&refusal)} {password.view(&refusal)}

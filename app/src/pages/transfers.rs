@@ -6,9 +6,8 @@ use crate::{
     api::AppError,
     components::{Icon, icon, short_id},
     domain::{TransferId, account::Status},
-    islands::{OfflineNote, TransferPage, TransferRows},
+    islands::{OfflineNote, TransferPage, TransferRows, transfers},
     ports::AccountsFilter,
-    words,
 };
 
 use super::{Nav, Sheet, Visit, paging, show, slip::Slip};
@@ -88,12 +87,7 @@ async fn one(visit: Visit) -> Result<Sheet, AppError> {
     let names = visit.names().await?;
     let (locale, position) = (visit.locale, seen.position);
     let transfer = seen.value.clone();
-    let title = format!(
-        "Transfer · {} {} {}",
-        transfer.currency,
-        locale.format_amount(transfer.amount, transfer.currency),
-        words::transfer_state(transfer.state, None).to_lowercase()
-    );
+    let title = transfers::TransferPage::title_of(&transfer, &locale);
     let body = view! {
         <OfflineNote />
         <nav aria-label="Where this is">

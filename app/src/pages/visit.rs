@@ -12,11 +12,13 @@ use leptos_router::{
 
 use crate::{
     api::AppError,
-    domain::Date,
+    domain::{Date, EventId, TransferId, UserId},
     islands::Names,
     links,
     locale::Locale,
     ports::{AccountsFilter, Assets, Freshness, Ports, QueryPort, Request, Viewer},
+    wire::{Person, StreamKind, decode},
+    words::{Said, say_event},
 };
 
 use super::{
@@ -102,6 +104,24 @@ impl Visit {
         Ok(accounts.into_iter().map(|account| (account.id, account.name)).collect())
     }
 
+    /// Who these are, for admins; to others nobody is named.
+    pub async fn people(&self, ids: Vec<UserId>) -> Result<Vec<Person>, AppError> {
+        if self.viewer.is_admin() { self.queries.people(&self.viewer, &ids).await } else { Ok(Vec::new()) }
+    }
+
+    /// What the form without JavaScript that led here has done, in words, and where more is said of it. What is not
+    /// visible yet is not told: then the page says that it is behind.
+    async fn done(&self) -> Option<(Said, String)> {
+        let id: EventId = self.asked.query(links::DONE)?.parse().ok()?;
+        let event = self.event(id).await.ok().flatten()?;
+        let read = decode(&event.event_type, event.schema, event.payload.as_bytes()).ok()?;
+        let more = match event.stream.kind {
+            StreamKind::Transfer => links::transfer(TransferId(event.stream.id)),
+            _ => links::moment(event.stream, event.version),
+        };
+        Some((say_event(&read, event.currency, &self.locale), more))
+    }
+
     /// The day of the request, UTC.
     pub fn today(&self) -> Date {
         Date::of_micros(self.request.now)
@@ -130,7 +150,17 @@ where
             (None, _) => Err(AppError::NotSignedIn),
             (_, None) => Err(AppError::Unavailable { retry_after: 5 }),
             (Some(viewer), Some(queries)) => {
-                page(Visit { viewer, queries, request: request.clone(), locale, asked: asked.clone() }).await
+                let visit = || Visit {
+                    viewer: viewer.clone(),
+                    queries: queries.clone(),
+                    request: request.clone(),
+                    locale,
+                    asked: asked.clone(),
+                };
+                match page(visit()).await {
+                    Ok(sheet) => Ok(Sheet { done: visit().done().await, ..sheet }),
+                    Err(error) => Err(error),
+                }
             }
         };
         let sheet = match result {
@@ -143,7 +173,9 @@ where
             Err(AppError::NotSignedIn) => {
                 let here = asked.with(&[]);
                 let next = (here != "/").then_some(("next", here.as_str()));
-                see_other(&answer, &address(links::SIGN_IN, next.into_iter()));
+                // A form was sent, and what was typed in it is in the address that one comes back to.
+                let ended = asked.query("__err").map(|_| ("ended", "1"));
+                see_other(&answer, &address(links::SIGN_IN, next.into_iter().chain(ended)));
                 fault::sheet(&AppError::NotSignedIn, &asked.path)
             }
             Err(error) => {

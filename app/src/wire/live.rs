@@ -14,6 +14,8 @@ use super::{Json, Position, StreamId};
 pub enum LiveQuery {
     /// [`super::AccountView`] of all accounts that the viewer sees.
     Accounts,
+    /// [`super::Totals`] of all accounts that the viewer sees: one row.
+    Totals,
     /// [`super::AccountView`] of one account.
     Account(AccountId),
     /// [`super::StatementRow`]s of one account.
@@ -38,6 +40,7 @@ impl fmt::Display for LiveQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accounts => f.write_str("accounts"),
+            Self::Totals => f.write_str("totals"),
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Statement(id) => write!(f, "statement:{id}"),
             Self::Days(id) => write!(f, "days:{id}"),
@@ -57,6 +60,7 @@ impl FromStr for LiveQuery {
     fn from_str(text: &str) -> Result<Self, IdError> {
         match text.split_once(':').unwrap_or((text, "")) {
             ("accounts", "") => Ok(Self::Accounts),
+            ("totals", "") => Ok(Self::Totals),
             ("movements", "") => Ok(Self::Movements),
             ("transfers", "") => Ok(Self::Transfers),
             ("events", "") => Ok(Self::Events),

@@ -40,6 +40,13 @@ views! {
         pub position: Position,
     }
 
+    /// Who someone is, as far as admins are told.
+    struct Person {
+        pub id: UserId,
+        pub name: String,
+        pub email: String,
+    }
+
     /// One line of an account's statement.
     struct StatementRow {
         pub account_id: AccountId,
@@ -163,9 +170,26 @@ views! {
         pub days: DayBalances,
     }
 
+    /// What someone's accounts in one currency come to, the closed ones left out.
+    struct CurrencyTotal {
+        pub currency: Currency,
+        pub accounts: u32,
+        pub balance: i64,
+    }
+
+    /// What all accounts of the viewer come to, most accounts first; an admin's are all that there are.
+    struct Totals {
+        pub lines: Vec<CurrencyTotal>,
+        /// Of the event that changed one of the accounts last.
+        pub position: Position,
+    }
+
     /// All of the overview page, read in one transaction.
     struct Overview {
+        /// No more than a hundred.
         pub accounts: Vec<AccountView>,
+        /// Over all accounts, listed here or not.
+        pub totals: Totals,
         /// The newest entries over all accounts shown.
         pub latest: Vec<StatementRow>,
     }

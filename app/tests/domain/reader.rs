@@ -109,6 +109,16 @@ impl Pool {
         }
     }
 
+    fn person(&self) -> Person {
+        Person { id: owner(), name: self.text(), email: self.text() }
+    }
+
+    fn totals(&self) -> Totals {
+        let line =
+            || CurrencyTotal { currency: self.currency(), accounts: self.number() as u32, balance: self.number() };
+        Totals { lines: vec![line(), line()], position: self.position() }
+    }
+
     fn entry(&self) -> StatementRow {
         StatementRow {
             account_id: account_id(1),
@@ -302,7 +312,11 @@ proptest! {
         survives(&pool.event());
         survives(&TrialBalance { lines: vec![pool.line(), pool.line()] });
         survives(&DailyTotal { date: pool.date(), money_in: pool.number(), money_out: pool.number() });
-        survives(&Overview { accounts: vec![pool.account()], latest: vec![pool.entry(), pool.entry()] });
+        survives(&Overview {
+            accounts: vec![pool.account()],
+            totals: pool.totals(),
+            latest: vec![pool.entry(), pool.entry()],
+        });
         survives(&AccountPage {
             account: pool.account(),
             statement: pool.page(vec![pool.entry()]),
@@ -345,15 +359,16 @@ proptest! {
         survives(&locale);
         part_survives(&status::LiveState::new(pool.number()));
         part_survives(&status::OfflineNote::default());
+        part_survives(&status::AsOf { position: pool.position(), locale });
         part_survives(&status::ThemeSwitch { theme: pool.text() });
-        part_survives(&accounts::AccountHead::new(pool.account(), locale));
-        part_survives(&accounts::AccountTotals::new(vec![pool.account(), pool.account()], locale, pool.flag()));
-        part_survives(&accounts::AccountRows::new(vec![pool.account()], locale, pool.flag()));
+        part_survives(&accounts::AccountHead::new(pool.account(), pool.maybe(pool.person()), pool.number(), locale));
+        part_survives(&accounts::AccountTotals::new(pool.totals(), locale));
+        part_survives(&accounts::AccountRows::new(vec![pool.account()], vec![pool.person()], locale, pool.flag()));
         let (entries, pending) = (vec![pool.entry(), pool.entry()], vec![pool.transfer()]);
         let (live, by_date, carried) = (pool.flag(), pool.flag(), pool.flag());
         let account = pool.account();
         part_survives(&statement::StatementRows::new(
-            &account, pool.page(entries.clone()), pending, pool.names(), live, by_date, carried, locale,
+            &account, pool.page(entries.clone()), pending, pool.names(), live, by_date, carried, pool.maybe(pool.text()), locale,
         ));
         part_survives(&statement::LatestRows::new(entries, &[account, pool.account()], locale));
         part_survives(&transfers::TransferRows::new(pool.page(vec![pool.transfer()]), pool.names(), pool.flag(), locale));
@@ -368,8 +383,8 @@ proptest! {
         let (today, days) = (pool.date(), pool.days());
         part_survives(&chart::BalanceChart::new(pool.account(), days, today, locale));
         part_survives(&trial_balance::TrialBalanceLines::new(vec![pool.line()], pool.position(), locale));
-        let me = (owner(), pool.text());
-        part_survives(&time_machine::TimeMachine::new(pool.stream(), pool.maybe(pool.version()), me, locale));
+        let people = vec![(owner(), pool.text())];
+        part_survives(&time_machine::TimeMachine::new(pool.stream(), pool.maybe(pool.version()), people, locale));
     }
 
     /// Bytes lost, changed and added: read as serde reads it, or refused as serde refuses it, and never a panic.

@@ -10,6 +10,7 @@ use server::read::{
     feed::Feed,
     projections,
     rebuild::{install, rebuild},
+    sql::Sql,
 };
 
 use crate::support::{compare, folder, log::Log, rate};
@@ -38,7 +39,7 @@ pub async fn run(rounds: usize) {
     }
     // The rebuild takes over where the live tables stand: let that be the end of the feed.
     let mut tx = db.write().await.unwrap();
-    sqlx::query("UPDATE checkpoints SET position = ?").bind(EVENTS as i64).execute(&mut *tx).await.unwrap();
+    Sql::new("UPDATE checkpoints SET position = ?").bind(EVENTS as i64).execute(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
 
     rebuild(&db, &projections::all(), |_| {}).await.unwrap();

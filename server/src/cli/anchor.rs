@@ -1,6 +1,9 @@
-//! `daybook anchor`: where the log stands, signed (W5). Beside a running server too.
+//! `daybook anchor`: where the log stands, signed (W5). Beside a running server too. Makes no key: a new one would sign
+//! what nobody could tell from a forgery.
 
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use crate::{
     config::DataDir,
@@ -14,7 +17,14 @@ use crate::{
 
 /// Prints one line.
 pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
-    let keys = SigningKeys::load_or_create(&data.signing_key())?;
+    let file = data.signing_key();
+    let keys = SigningKeys::load(&file)?.with_context(|| {
+        format!(
+            "there is no signing key in {}: if it was lost, bring it back from a backup; a new ledger gets one by \
+             `daybook serve`",
+            file.display()
+        )
+    })?;
     let store = SqliteStore::open(&data.write_db()).await?;
     let head = store.head().await?;
     store.close().await?;

@@ -4,14 +4,17 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use app::domain::{Currency, Date, UserId, parse_amount};
-use clap::{Args, ValueEnum};
+use app::{
+    domain::{Currency, Date, UserId, parse_amount},
+    ports::Role,
+};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use indicatif::ProgressBar;
 
 use super::{node::Node, verify::progress_bar};
 use crate::{
-    config::DataDir,
-    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, log_file},
+    config::{Common, DataDir},
+    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError, log_file},
     write::{
         identity::People,
         store::{EventStore as _, SqliteStore},
@@ -30,11 +33,12 @@ pub struct ImportArgs {
     /// What the file is; by its ending if absent
     #[arg(long, env = "DAYBOOK_IMPORT_FORMAT", value_name = "FORMAT")]
     pub format: Option<ImportFormat>,
-    /// Whose the accounts are: an e-mail, or the id of a person; nobody's (only admins see them) if absent, with
-    /// --server those of whoever the token is for
+    /// Whose the accounts are: an e-mail, or the id of a person. If absent: nobody's, so that only admins see them; with
+    /// the token of a customer, that customer's. The ids of an import follow from it: for another owner the same file
+    /// makes other accounts
     #[arg(long, env = "DAYBOOK_IMPORT_OWNER", value_name = "EMAIL")]
     pub owner: Option<String>,
-    /// ISO 4217
+    /// Currency of the amounts, ISO 4217
     #[arg(long, env = "DAYBOOK_IMPORT_CURRENCY", default_value = "CZK", value_name = "CODE")]
     pub currency: Currency,
     /// Overdraft limit of the accounts, such as 20000 or 19999.50; none if absent
@@ -44,7 +48,7 @@ pub struct ImportArgs {
     #[arg(long, env = "DAYBOOK_IMPORT_BALANCE_CHECK", default_value = "rows", value_name = "HOW")]
     pub balance_check: BalanceCheck,
     /// Import the good rows of a file that has bad ones
-    #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS")]
+    #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS", value_parser = BoolishValueParser::new())]
     pub skip_bad_rows: bool,
     /// A running server to import through, such as http://127.0.0.1:3000
     #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]
@@ -64,22 +68,23 @@ pub enum ImportFormat {
 pub enum BalanceCheck {
     /// Each row's balance, as the file has it
     Rows,
+    /// The balance column is not compared
     None,
 }
 
 /// Imports the file. Fails unless everything is in and agrees.
-pub async fn run(data: &DataDir, args: ImportArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(common: &Common, args: ImportArgs) -> anyhow::Result<ExitCode> {
     let ndjson = args.file.extension().is_some_and(|ending| ending == "ndjson" || ending == "jsonl");
     match (args.format, &args.server) {
-        (Some(ImportFormat::Ndjson), None) => log(data, &args).await,
-        (None, None) if ndjson => log(data, &args).await,
+        (Some(ImportFormat::Ndjson), None) => log(&super::open(common)?, &args).await,
+        (None, None) if ndjson => log(&super::open(common)?, &args).await,
         (Some(ImportFormat::Ndjson), Some(_)) => bail!("a log is imported with the server stopped, without --server"),
         (None, Some(_)) if ndjson => bail!("a log is imported with the server stopped, without --server"),
-        (Some(ImportFormat::Csv) | None, _) => transactions(data, &args).await,
+        (Some(ImportFormat::Csv) | None, _) => transactions(common, &args).await,
     }
 }
 
-async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
+async fn transactions(common: &Common, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let check = Check {
         currency: args.currency,
         today: Date::of_micros(SystemClock.now_micros()),
@@ -110,18 +115,13 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
     bar.set_length(checked.rows);
     let plan = |owner| Plan { owner, currency: args.currency, overdraft_limit };
     let outcome = if let (Some(server), Some(token)) = (&args.server, &args.token) {
-        let owner = match args.owner.as_deref() {
-            None => None,
-            Some(owner) if data.write_db().exists() => Some(person(data, owner).await?),
-            Some(owner) => Some(UserId::parse(owner).context(
-                "through a server whose data folder is not here, --owner is an id (`daybook user list` there)",
-            )?),
-        };
         let ledger = Http::new(server, token)?;
         ledger.greet().await.with_context(|| format!("--server {server}"))?;
+        let owner = owner_there(&ledger, args.owner.as_deref()).await?;
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
         import::import(ledger, file, check, plan(owner), |rows| bar.inc(rows)).await
     } else {
+        let data = &super::open(common)?;
         let Some(_lock) = data.lock().context("locking the data folder")? else {
             bail!("a server uses {data}: import through it (--server URL --token TOKEN), or stop it");
         };
@@ -132,7 +132,7 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
         let node = Node::start_small(data).await?;
         let queries = node.ports.queries.clone().context("the views do not run")?;
         let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler: node.handler.clone(), queries });
-        let outcome = import::import(ledger, file, check, plan(Some(owner)), |rows| bar.inc(rows)).await;
+        let outcome = import::import(ledger, file, check, plan(owner), |rows| bar.inc(rows)).await;
         node.stop().await?;
         outcome
     };
@@ -140,6 +140,24 @@ async fn transactions(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitC
     let outcome = outcome.context("the import can be run again: it goes on where it stopped")?;
     print!("{}", summary(&outcome, check.balances));
     Ok(if outcome.all_agree() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whose the accounts are at a server: an admin's import can be for anyone, a customer's is for themselves.
+async fn owner_there(ledger: &Http, owner: Option<&str>) -> anyhow::Result<UserId> {
+    let asked = async {
+        let holder = ledger.holder().await?;
+        let admin = holder.roles.contains(&Role::Admin);
+        Ok(match owner {
+            None => Some(if admin { Plan::nobody() } else { holder.user_id }),
+            Some(owner) => match UserId::parse(owner) {
+                Ok(id) => Some(id),
+                Err(_) => ledger.person(owner).await?,
+            },
+        })
+    };
+    let found = asked.await.map_err(|error: SendError| anyhow::anyhow!("{error}"))?;
+    let who = owner.unwrap_or_default();
+    found.with_context(|| format!("--owner {who}: nobody there has this e-mail, or the token is not an admin's"))
 }
 
 async fn person(data: &DataDir, owner: &str) -> anyhow::Result<UserId> {

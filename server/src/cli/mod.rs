@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Anchor => anchor::run(&existing(common)?).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         Command::Dump => dump::run(&existing(common)?).await,
-        Command::Import(args) => import::run(&open(common)?, *args).await,
+        Command::Import(args) => import::run(common, *args).await,
         Command::Export(args) => export::run(&existing(common)?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
@@ -49,6 +49,9 @@ pub fn log_to_stderr(common: &Common) -> anyhow::Result<()> {
 }
 
 fn open(common: &Common) -> anyhow::Result<DataDir> {
+    if common.data_dir.exists() && !common.data_dir.is_dir() {
+        bail!("the data folder {} is no folder but a file", common.data_dir.display());
+    }
     DataDir::open(&common.data_dir).with_context(|| format!("the data folder {}", common.data_dir.display()))
 }
 

@@ -5,7 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use app::ports::{CommandPort, Ports, QueryPort, SessionPort};
+use app::{
+    ports::{CommandPort, Ports, QueryPort, SessionPort},
+    wire::Position,
+};
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -100,7 +103,12 @@ impl Node {
         store: SqliteStore,
         read_db: ReadDb,
     ) -> anyhow::Result<Self> {
-        let keys = Arc::new(SigningKeys::load_or_create(&data.signing_key())?);
+        let key = data.signing_key();
+        if !key.exists() && store.head().await?.position > Position(0) {
+            let was = "its signing key is lost, a new one is made: anchors of before hold only by their own public key";
+            tracing::warn!("{data}: {was} (verify --anchor-key)");
+        }
+        let keys = Arc::new(SigningKeys::load_or_create(&key)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (sending, reading, telling) = (Tasks::default(), CancellationToken::new(), Tasks::default());
 

@@ -1,6 +1,6 @@
 //! `daybook serve`: a node with the web in front of it, until it is told to stop.
 
-use std::{net::TcpListener, process::ExitCode, time::Duration};
+use std::{net::TcpListener, num::NonZeroU32, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,11 +55,15 @@ pub async fn serve(
     listener: TcpListener,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
+    // Before anything is made that would have to be cleared away.
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
+        (Some(_) | None, _) => None,
+    };
     // Held until everything is closed.
-    let Some(_lock) = data.lock().context("locking the data folder")? else {
+    let Some(_lock) = data.lock().with_context(|| format!("locking the data folder {data}"))? else {
         bail!("another daybook serves the data folder {data} already");
     };
-    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| Tls { certificate, key });
     let options = WebOptions {
         public_url: args.public_url.clone(),
         tls: tls.is_some(),
@@ -67,6 +71,7 @@ pub async fn serve(
         trusted_proxies: args.trusted_proxy.clone(),
         max_requests: args.max_requests,
         request_timeout: args.request_timeout,
+        rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
     if args.demo

@@ -3,13 +3,14 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
+use app::wire::Hash;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::{DataDir, VerifyArgs},
     write::{
-        anchor::Anchor,
-        keys::SigningKeys,
+        anchor::{Anchor, AnchorError},
+        keys::{PublicKeys, SigningKeys},
         store::SqliteStore,
         verify::{VerifyError, verify},
     },
@@ -17,9 +18,12 @@ use crate::{
 
 /// Exit status 0 only if everything holds.
 pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let anchors = match &args.anchor {
-        Some(file) => read_anchors(file, data)?,
-        None => Vec::new(),
+    let (anchors, trust) = match &args.anchor {
+        Some(file) => {
+            let trust = Trust::choose(data, args.anchor_key)?;
+            (read_anchors(file, &trust)?, Some(trust))
+        }
+        None => (Vec::new(), None),
     };
     let store = SqliteStore::open(&data.write_db()).await?;
     let bar = progress_bar("events");
@@ -39,6 +43,9 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
                 0 => println!("Checked from the log alone: a history rewritten with new hashes needs --anchor FILE."),
                 count => println!("{count} anchor(s) hold: up to there the history is the one that was anchored."),
             }
+            if let Some(trust) = trust {
+                println!("{}", trust.said(&anchors));
+            }
             let Some(finding) = verified.first_unreadable else { return Ok(ExitCode::SUCCESS) };
             println!("But {} event(s) cannot be read by this version. The first: {finding}", verified.unreadable);
             Ok(ExitCode::FAILURE)
@@ -51,14 +58,55 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One anchor a line; each has to be signed by this ledger's key.
-fn read_anchors(file: &Path, data: &DataDir) -> anyhow::Result<Vec<Anchor>> {
-    let keys = SigningKeys::load_or_create(&data.signing_key())?.public();
+/// Whose signatures count.
+enum Trust {
+    /// The key that was said, or the ledger's own.
+    In(PublicKeys, &'static str),
+    /// The ledger's key is lost: each anchor's own has to do.
+    Itself,
+}
+
+impl Trust {
+    fn choose(data: &DataDir, said: Option<Hash>) -> anyhow::Result<Self> {
+        if let Some(key) = said {
+            return Ok(Self::In(PublicKeys::of(&key.0), "the key that was given"));
+        }
+        let own = SigningKeys::load(&data.signing_key())?;
+        Ok(own.map_or(Self::Itself, |keys| Self::In(keys.public(), "this ledger's key")))
+    }
+
+    fn check(&self, anchor: &Anchor) -> Result<(), AnchorError> {
+        match self {
+            Self::In(keys, _) => anchor.check(keys),
+            Self::Itself => anchor.check_by_itself(),
+        }
+    }
+
+    fn said(&self, anchors: &[Anchor]) -> String {
+        match self {
+            Self::In(_, whose) => format!("Signed by {whose}."),
+            Self::Itself => {
+                let mut keys: Vec<String> =
+                    anchors.iter().filter_map(|anchor| anchor.public_key).map(|key| key.to_string()).collect();
+                keys.sort();
+                keys.dedup();
+                format!(
+                    "The ledger's signing key is not here, so whose signature it is was not checked: it was made by the \
+                     public key that the anchor carries, {}. Whoever can change the anchor's file can put another there.",
+                    keys.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// One anchor a line; each has to be signed by a key that counts.
+fn read_anchors(file: &Path, trust: &Trust) -> anyhow::Result<Vec<Anchor>> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let mut anchors = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let anchor: Anchor = line.parse()?;
-        anchor.check(&keys)?;
+        trust.check(&anchor)?;
         anchors.push(anchor);
     }
     anyhow::ensure!(!anchors.is_empty(), "{} holds no anchor", file.display());

@@ -10,7 +10,7 @@ use app::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
-use super::{Ledger, Row, Sample, StatementError, rows::money};
+use super::{Ledger, Plan, Row, Sample, StatementError, rows::money};
 
 /// Rows compared together: enough for the statement to be read in long pages.
 const BATCH: usize = 20_000;
@@ -36,7 +36,7 @@ pub(super) struct Compared {
 /// Compares all that comes in. Rows of one account come in the order of their versions.
 pub(super) async fn compare(
     ledger: Arc<dyn Ledger>,
-    currency: Currency,
+    plan: Plan,
     mut incoming: mpsc::Receiver<Expected>,
 ) -> Result<Compared, StatementError> {
     let mut compared = Compared::default();
@@ -52,10 +52,10 @@ pub(super) async fn compare(
         let mut accounts: BTreeMap<AccountId, Vec<Expected>> = BTreeMap::new();
         let position = batch.iter().map(|expected| expected.position).max().unwrap_or_default();
         for expected in batch.drain(..) {
-            accounts.entry(super::Plan::account_id(&expected.row.account)).or_default().push(expected);
+            accounts.entry(plan.account_id(&expected.row.account)).or_default().push(expected);
         }
         let mut results = stream::iter(accounts)
-            .map(|(account, expected)| compare_account(ledger.as_ref(), currency, account, expected, position))
+            .map(|(account, expected)| compare_account(ledger.as_ref(), plan.currency, account, expected, position))
             .buffer_unordered(READERS);
         while let Some(of_account) = results.try_next().await? {
             compared.checked += of_account.checked;

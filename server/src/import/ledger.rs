@@ -7,15 +7,18 @@ use std::{
 
 use app::{
     api::AppError,
-    domain::{AccountId, CommandId, Rejection, SessionId, UserId, derive_uuid},
+    domain::{AccountId, CommandId, EventId, Rejection, SessionId, UserId, derive_uuid},
     ports::{Freshness, QueryPort, Role, StatementFilter, Viewer},
-    wire::{Command, Page, Position, Receipt, Seen, StatementRow, Version},
+    wire::{
+        Command, Envelope, Event, Page, Position, Receipt, ReceiptEvent, Seen, StatementRow, StreamId, Version, decode,
+    },
 };
 use async_trait::async_trait;
-use reqwest::{Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url, header::RETRY_AFTER};
 use rustls::crypto::{CryptoProvider, ring};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::sync::Mutex;
+use serde_json::value::RawValue;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     token::TOKEN_LIFETIME,
@@ -28,15 +31,22 @@ const VIEW_WAIT: Duration = Duration::from_secs(10);
 const RENEW_AFTER: Duration = Duration::from_micros(TOKEN_LIFETIME.unsigned_abs() / 3);
 
 /// Why a command was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// A rule of the ledger refused this one.
+    #[error("{0}")]
     Rejected(Rejection),
+    /// The command's id was used for another command, or by someone else.
+    #[error("this command id was already used for another command")]
+    Reused,
     /// This one is refused, others need not be.
+    #[error("{0}")]
     Refused(String),
     /// Nothing was done; the same command can be sent again after this long.
+    #[error("too busy, or away")]
     Busy(Duration),
     /// No other command would fare better.
+    #[error("{0}")]
     Stop(String),
 }
 
@@ -48,6 +58,9 @@ pub struct StatementError(pub String);
 #[async_trait]
 pub trait Ledger: Send + Sync {
     async fn send(&self, id: CommandId, command: Command) -> Result<Receipt, SendError>;
+
+    /// What the command `id` led to in `account`, if that can be seen from here; the receipt is marked `repeated`.
+    async fn stored(&self, account: AccountId, id: CommandId) -> Result<Option<(Receipt, Event)>, SendError>;
 
     /// Entries of an account's statement before the version `before`, newest first, up to `limit`, and what the view
     /// has seen: `position` if that comes in time.
@@ -69,17 +82,14 @@ pub struct Direct {
 #[async_trait]
 impl Ledger for Direct {
     async fn send(&self, id: CommandId, command: Command) -> Result<Receipt, SendError> {
-        self.handler.handle(Sender::Operator, id, command, None).await.map_err(|error| match error {
-            AppError::Unavailable { retry_after } => SendError::Busy(Duration::from_secs(retry_after.into())),
-            AppError::Internal { .. } | AppError::NotSignedIn => SendError::Stop(error.to_string()),
-            AppError::IdReused => SendError::Refused(reused()),
-            AppError::Rejected { rejection } => SendError::Rejected(rejection),
-            AppError::Invalid { .. }
-            | AppError::VersionMismatch { .. }
-            | AppError::NotFound
-            | AppError::WrongCredentials
-            | AppError::TooMany { .. } => SendError::Refused(error.to_string()),
-        })
+        self.handler.handle(Sender::Operator, id, command, None).await.map_err(refused)
+    }
+
+    async fn stored(&self, account: AccountId, id: CommandId) -> Result<Option<(Receipt, Event)>, SendError> {
+        let Some((envelope, event)) = self.handler.first_event_of(id).await.map_err(refused)? else { return Ok(None) };
+        let Envelope { event_id, stream, version, position, event_type, .. } = envelope;
+        let found = Stored { event_id, event_type, version, position };
+        Ok((stream == account.into()).then(|| (found.receipt(account, id), event)))
     }
 
     async fn statement(
@@ -108,8 +118,35 @@ fn operator() -> Viewer {
     }
 }
 
-fn reused() -> String {
-    "it was imported before with other content (or options), or by someone else".to_owned()
+fn refused(error: AppError) -> SendError {
+    match error {
+        AppError::Unavailable { retry_after } => SendError::Busy(Duration::from_secs(retry_after.into())),
+        AppError::Internal { .. } | AppError::NotSignedIn => SendError::Stop(error.to_string()),
+        AppError::IdReused => SendError::Reused,
+        AppError::Rejected { rejection } => SendError::Rejected(rejection),
+        AppError::Invalid { .. }
+        | AppError::VersionMismatch { .. }
+        | AppError::NotFound
+        | AppError::WrongCredentials
+        | AppError::TooMany { .. } => SendError::Refused(error.to_string()),
+    }
+}
+
+/// Where an event is that was stored before.
+struct Stored {
+    event_id: EventId,
+    event_type: String,
+    version: Version,
+    position: Position,
+}
+
+impl Stored {
+    /// What its command would have been answered.
+    fn receipt(self, account: AccountId, command_id: CommandId) -> Receipt {
+        let Self { event_id, event_type, version, position } = self;
+        let events = vec![ReceiptEvent { event_id, event_type, version, position }];
+        Receipt { command_id, stream: account.into(), version, position, events, repeated: true }
+    }
 }
 
 /// The ledger of a running server, by its HTTP API.
@@ -119,17 +156,52 @@ pub struct Http {
     server: String,
     token: Mutex<Token>,
     renew_after: Duration,
+    head: OnceCell<Position>,
 }
 
 struct Token {
     text: String,
     renew_at: Instant,
+    holder: Option<Holder>,
+}
+
+/// Whom a token is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub user_id: UserId,
+    pub roles: Vec<Role>,
 }
 
 /// The part of a renewed session that is wanted here.
 #[derive(Deserialize)]
 struct Renewed {
     token: String,
+    user_id: UserId,
+    roles: Vec<Role>,
+}
+
+/// An event as the API shows it.
+#[derive(Deserialize)]
+struct EventEnvelope {
+    event_id: EventId,
+    version: Version,
+    position: Position,
+    #[serde(rename = "type")]
+    event_type: String,
+    schema: u32,
+    payload: Box<RawValue>,
+}
+
+/// The part of the server's status that is wanted here.
+#[derive(Deserialize)]
+struct Status {
+    head: Option<Position>,
+}
+
+/// Someone whom the server knows.
+#[derive(Deserialize)]
+struct Person {
+    id: UserId,
 }
 
 /// A problem as the API describes it (RFC 9457).
@@ -155,8 +227,8 @@ impl Http {
         }
         let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build()?;
         // How old this one is, nobody says: it is renewed at once.
-        let token = Mutex::new(Token { text: token.to_owned(), renew_at: Instant::now() });
-        Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token, renew_after })
+        let token = Mutex::new(Token { text: token.to_owned(), renew_at: Instant::now(), holder: None });
+        Ok(Self { client, server: server.trim_end_matches('/').to_owned(), token, renew_after, head: OnceCell::new() })
     }
 
     /// Whether a Daybook is there at all.
@@ -181,14 +253,52 @@ impl Http {
             }
         };
         *token = match renewed.await {
-            Ok(renewed) => Token { text: renewed.token, renew_at: Instant::now() + self.renew_after },
+            Ok(Renewed { token: text, user_id, roles }) => {
+                Token { text, renew_at: Instant::now() + self.renew_after, holder: Some(Holder { user_id, roles }) }
+            }
             Err(stop @ SendError::Stop(_)) => return Err(stop),
             // The one at hand will do until it can be renewed.
-            Err(SendError::Busy(_) | SendError::Rejected(_) | SendError::Refused(_)) => {
-                Token { text: token.text.clone(), renew_at: Instant::now() + Duration::from_secs(1) }
+            Err(SendError::Busy(_) | SendError::Rejected(_) | SendError::Reused | SendError::Refused(_)) => {
+                let renew_at = Instant::now() + Duration::from_secs(1);
+                Token { text: token.text.clone(), renew_at, holder: token.holder.clone() }
             }
         };
         Ok(token.text.clone())
+    }
+
+    /// Whom the token is for.
+    pub async fn holder(&self) -> Result<Holder, SendError> {
+        self.token().await?;
+        let holder = self.token.lock().await.holder.clone();
+        holder.ok_or_else(|| SendError::Stop("the server does not say whom the token is for".to_owned()))
+    }
+
+    /// The id of the person with this e-mail, where the token is an admin's and there is someone.
+    pub async fn person(&self, email: &str) -> Result<Option<UserId>, SendError> {
+        let found: Option<Page<Person>> = self.get("/api/v1/users", &[("email", email)]).await?;
+        Ok(found.and_then(|page| page.items.into_iter().next()).map(|person| person.id))
+    }
+
+    /// `None` where there is nothing, or nothing to be seen with this token.
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<T>, SendError> {
+        let url = Url::parse_with_params(&format!("{}{path}", self.server), query);
+        let url = url.map_err(|error| SendError::Stop(format!("{}: {error}", self.server)))?;
+        let request = self.client.get(url).bearer_auth(self.token().await?);
+        let answer = request.send().await.map_err(no_answer)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => answer.json().await.map(Some).map_err(no_answer),
+            _ => Err(refusal(answer).await),
+        }
+    }
+
+    /// Where the log of the server ended when an event was first looked for: all that was there before this import.
+    async fn head(&self) -> Result<Position, SendError> {
+        let head = self.head.get_or_try_init(async || {
+            let status: Option<Status> = self.get("/api/v1/status", &[]).await?;
+            Ok::<_, SendError>(status.and_then(|status| status.head).unwrap_or_default())
+        });
+        head.await.copied()
     }
 }
 
@@ -211,6 +321,19 @@ impl Ledger for Http {
         Err(refusal(answer).await)
     }
 
+    async fn stored(&self, account: AccountId, id: CommandId) -> Result<Option<(Receipt, Event)>, SendError> {
+        let (event_id, head, wait) = (EventId::derive(id, 0), self.head().await?, VIEW_WAIT.as_millis());
+        let query = [("event", event_id.to_string()), ("wait_for", head.to_string()), ("wait_ms", wait.to_string())];
+        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let path = format!("/api/v1/streams/{}", StreamId::from(account));
+        let found: Option<Page<EventEnvelope>> = self.get(&path, &query).await?;
+        let Some(found) = found.and_then(|page| page.items.into_iter().next()) else { return Ok(None) };
+        let EventEnvelope { event_id, version, position, event_type, schema, payload } = found;
+        let event = decode(&event_type, schema, payload.get().as_bytes());
+        let event = event.map_err(|error| SendError::Stop(error.to_string()))?;
+        Ok(Some((Stored { event_id, event_type, version, position }.receipt(account, id), event)))
+    }
+
     async fn statement(
         &self,
         account: AccountId,
@@ -227,7 +350,9 @@ impl Ledger for Http {
         let broken = |error: reqwest::Error| StatementError(error.to_string());
         let token = self.token().await.map_err(|error| match error {
             SendError::Stop(what) | SendError::Refused(what) => StatementError(what),
-            SendError::Busy(_) | SendError::Rejected(_) => StatementError("the token cannot be renewed".to_owned()),
+            SendError::Busy(_) | SendError::Rejected(_) | SendError::Reused => {
+                StatementError("the token cannot be renewed".to_owned())
+            }
         })?;
         let answer = self.client.get(url).bearer_auth(token).send().await.map_err(broken)?;
         if !answer.status().is_success() {
@@ -252,7 +377,7 @@ async fn refusal(answer: Response) -> SendError {
         (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _) => {
             SendError::Busy(Duration::from_secs(wait.unwrap_or(1)))
         }
-        (StatusCode::CONFLICT, _) => SendError::Refused(reused()),
+        (StatusCode::CONFLICT, _) => SendError::Reused,
         (StatusCode::UNAUTHORIZED, _) => SendError::Stop("the token is not valid (any more)".to_owned()),
         (_, Ok(problem)) if status.is_client_error() => match problem.rejection() {
             Some(rejection) => SendError::Rejected(rejection),

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use super::{
     Check, Ledger, Plan, Row, Rows, SendError, StatementError,
     balances::{self, Expected},
+    plan::leads_to,
 };
 
 /// Commands under way at the same time.
@@ -143,7 +144,7 @@ pub async fn import(
     let begun = Instant::now();
     let rows = Rows::open(path, check)?.map_err(ImportError::Row)?;
     let (to_compare, incoming) = mpsc::channel(UNCHECKED);
-    let comparing = tokio::spawn(balances::compare(ledger.clone(), check.currency, incoming));
+    let comparing = tokio::spawn(balances::compare(ledger.clone(), plan, incoming));
     let (accounts, lanes, outcome) = (HashMap::new(), HashMap::new(), Outcome::default());
     let mut import = Import { ledger, plan, rows, to_compare, accounts, lanes, outcome };
     let sent = import.run(done).await;
@@ -182,7 +183,7 @@ impl Import {
                     Some(Err(_)) => self.outcome.bad += 1,
                     Some(Ok(row)) => {
                         self.outcome.rows += 1;
-                        let account = Plan::account_id(&row.account);
+                        let account = self.plan.account_id(&row.account);
                         if self.accounts.get(&account) == Some(&Standing::Stopped) {
                             self.outcome.held_back += 1;
                             done(1);
@@ -282,6 +283,7 @@ impl Import {
 fn said(error: SendError, currency: Currency) -> String {
     match error {
         SendError::Rejected(rejection) => describe_rejection(&rejection, Some(currency), &Locale::default()),
+        SendError::Reused => "it was imported before with other content or options".to_owned(),
         SendError::Refused(what) | SendError::Stop(what) => what,
         SendError::Busy(_) => "the ledger was too busy for too long".to_owned(),
     }
@@ -292,17 +294,18 @@ async fn store(ledger: Arc<dyn Ledger>, plan: Plan, account: AccountId, row: Row
     let mut done = Done { row, account, opening: None, stored: None };
     if !open {
         let (id, command) = plan.open(&done.row.account);
-        done.opening = Some(send(ledger.as_ref(), id, command).await);
+        done.opening = Some(send(ledger.as_ref(), account, id, command).await);
     }
     if !matches!(done.opening, Some(Err(_))) {
-        let (id, command) = Plan::transaction(&done.row);
-        done.stored = Some(send(ledger.as_ref(), id, command).await);
+        let (id, command) = plan.transaction(&done.row);
+        done.stored = Some(send(ledger.as_ref(), account, id, command).await);
     }
     done
 }
 
-/// Sends one command, again and again while the ledger is too busy.
-async fn send(ledger: &dyn Ledger, id: CommandId, command: Command) -> Result<Receipt, SendError> {
+/// Sends one command of `account`, again and again while the ledger is too busy. To whoever did not send it the first
+/// time the same command is a conflict (W4): then what it led to is looked at, as far as one may see it.
+async fn send(ledger: &dyn Ledger, account: AccountId, id: CommandId, command: Command) -> Result<Receipt, SendError> {
     let begun = Instant::now();
     loop {
         match ledger.send(id, command.clone()).await {
@@ -310,6 +313,12 @@ async fn send(ledger: &dyn Ledger, id: CommandId, command: Command) -> Result<Re
                 return Err(SendError::Stop("it has been too busy, or away, for two minutes".to_owned()));
             }
             Err(SendError::Busy(wait)) => tokio::time::sleep(wait).await,
+            Err(SendError::Reused) => {
+                return match ledger.stored(account, id).await? {
+                    Some((receipt, event)) if leads_to(&command, &event) => Ok(receipt),
+                    Some(_) | None => Err(SendError::Reused),
+                };
+            }
             answer => return answer,
         }
     }

@@ -6,9 +6,11 @@ use app::{
     domain::EventId,
     wire::{Envelope, Event, Position, ProjectionEvent, decode},
 };
-use sqlx::{Row as _, SqliteConnection};
 
-use super::projections::Decoded;
+use super::{
+    projections::Decoded,
+    sql::{DbError, Sql, Tx},
+};
 
 /// An event of the feed that does not decode.
 #[derive(Debug)]
@@ -40,9 +42,9 @@ pub struct Skips(HashMap<(String, Position), EventId>);
 
 impl Skips {
     /// All skips in the feed, however much later than the event that they skip.
-    pub async fn load(tx: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+    pub async fn load(tx: &mut Tx) -> Result<Self, DbError> {
         let rows =
-            sqlx::query("SELECT event_type, schema, payload FROM feed WHERE event_type = 'projection.event_skipped'")
+            Sql::new("SELECT event_type, schema, payload FROM feed WHERE event_type = 'projection.event_skipped'")
                 .fetch_all(tx)
                 .await?;
         let mut skips = HashMap::new();

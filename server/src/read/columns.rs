@@ -4,34 +4,33 @@ use std::str::FromStr;
 
 use app::wire::{Position, Version};
 use serde::{Serialize, de::DeserializeOwned, de::IntoDeserializer as _};
-use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::sql::{DbError, Row};
 
 /// Reads what was written with `Display`: ids, dates, currencies, streams.
-pub fn text<T>(row: &SqliteRow, column: &'static str) -> Result<T, sqlx::Error>
+pub fn text<T>(row: &Row, column: &'static str) -> Result<T, DbError>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    row.try_get::<&str, _>(column)?.parse().map_err(|error| unreadable(column, error))
+    row.try_get::<&str>(column)?.parse().map_err(|error| unreadable(column, error))
 }
 
 /// [`text`], where the column may be NULL.
-pub fn optional<T>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error>
+pub fn optional<T>(row: &Row, column: &'static str) -> Result<Option<T>, DbError>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    row.try_get::<Option<&str>, _>(column)?
-        .map(|text| text.parse().map_err(|error| unreadable(column, error)))
-        .transpose()
+    row.try_get::<Option<&str>>(column)?.map(|text| text.parse().map_err(|error| unreadable(column, error))).transpose()
 }
 
 /// Reads an enum that was written with [`word`].
-pub fn choice<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<T, sqlx::Error> {
+pub fn choice<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, DbError> {
     from_word(row.try_get(column)?).map_err(|error| unreadable(column, error))
 }
 
 /// [`choice`], where the column may be NULL.
-pub fn optional_choice<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
-    row.try_get::<Option<&str>, _>(column)?
+pub fn optional_choice<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<Option<T>, DbError> {
+    row.try_get::<Option<&str>>(column)?
         .map(|word| from_word(word).map_err(|error| unreadable(column, error)))
         .transpose()
 }
@@ -45,11 +44,11 @@ fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, serde::de::value::Err
     T::deserialize(word.into_deserializer())
 }
 
-pub fn position(row: &SqliteRow, column: &'static str) -> Result<Position, sqlx::Error> {
+pub fn position(row: &Row, column: &'static str) -> Result<Position, DbError> {
     row.try_get(column).map(Position::from_i64)
 }
 
-pub fn version(row: &SqliteRow, column: &'static str) -> Result<Version, sqlx::Error> {
+pub fn version(row: &Row, column: &'static str) -> Result<Version, DbError> {
     row.try_get(column).map(Version::from_i64)
 }
 
@@ -57,24 +56,14 @@ pub fn version(row: &SqliteRow, column: &'static str) -> Result<Version, sqlx::E
 pub fn unreadable(
     column: &'static str,
     error: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
-) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
+) -> DbError {
+    DbError::Rows(format!("{column}: {}", error.into()).into())
 }
 
-/// Keys as one JSON array: `… IN (SELECT value FROM json_each(?))` looks up any number of them by one static statement.
+/// Keys as one JSON array: `… IN (SELECT value FROM {keys})` looks up any number of them by one static statement.
 pub fn json_array<T: Serialize>(keys: impl IntoIterator<Item = T>) -> String {
     let keys: Vec<T> = keys.into_iter().collect();
     serde_json::to_string(&keys).unwrap_or_else(|_| "[]".to_owned())
-}
-
-/// `rows` in pieces of 64, 32, 16 … 1: any number of rows goes in by few statements, of which few differ.
-pub fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = 64.min(rows.len().checked_ilog2().map(|log| 1 << log)?);
-        let (piece, rest) = rows.split_at(size);
-        rows = rest;
-        Some(piece)
-    })
 }
 
 #[cfg(test)]
@@ -88,14 +77,5 @@ mod tests {
         assert_eq!(word(&DeclineReason::InsufficientFunds), "insufficient_funds");
         assert_eq!(from_word::<DeclineReason>("insufficient_funds").ok(), Some(DeclineReason::InsufficientFunds));
         assert!(from_word::<DeclineReason>("InsufficientFunds").is_err());
-    }
-
-    #[test]
-    fn pieces_hold_every_row_once() {
-        let rows: Vec<_> = (0..205).collect();
-        let sizes: Vec<_> = pieces(&rows).map(<[_]>::len).collect();
-        assert_eq!(sizes, [64, 64, 64, 8, 4, 1]);
-        assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
-        assert_eq!(pieces(&rows[..0]).count(), 0);
     }
 }

@@ -14,13 +14,13 @@ use app::{
     domain::session::SessionEvent,
     wire::{Envelope, Event, GENESIS, Hash, Metadata, Parked, Position, StreamId, decode, event_hash},
 };
-use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    columns::{json_array, pieces, position, text, unreadable, version},
+    columns::{json_array, position, text, unreadable, version},
     database::ReadDb,
+    sql::{DbError, Row, Sql, Tx, insert},
 };
 use crate::bus::{After, Bus, BusError};
 
@@ -47,7 +47,7 @@ pub enum FeedError {
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error("the read database does not answer: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DbError),
 }
 
 /// The feed of a node.
@@ -60,7 +60,7 @@ pub struct Feed {
 
 impl Feed {
     /// Stands where the read database left it. `on_session` is told at once of what ended lately.
-    pub async fn open(db: ReadDb, on_session: OnSessionEvent) -> Result<Self, sqlx::Error> {
+    pub async fn open(db: ReadDb, on_session: OnSessionEvent) -> Result<Self, DbError> {
         let mut tx = db.read().await?;
         let position = last_position(&mut tx).await?;
         let since = now().saturating_sub(SESSION_MEMORY);
@@ -103,7 +103,7 @@ impl Feed {
     /// Takes in what one subscription brings, until it fails.
     async fn follow(&self, bus: &dyn Bus) -> FeedError {
         let subscribed = async {
-            let after = last_taken(&mut *self.db.read().await?).await?;
+            let after = last_taken(&mut self.db.read().await?).await?;
             Ok::<_, FeedError>(bus.events(after).await?)
         };
         let mut events = match subscribed.await {
@@ -117,9 +117,9 @@ impl Feed {
             };
             match taken {
                 Ok(()) => {}
-                Err(FeedError::Damaged { position, what, mut rest }) => {
+                Err(FeedError::Damaged { position, what, rest }) => {
                     let error = FeedError::Damaged { position, what, rest: Vec::new() };
-                    if !events.give_back(std::mem::take(&mut rest)) {
+                    if !events.give_back(rest) {
                         return error;
                     }
                     tracing::warn!(%error, "the feed waits");
@@ -161,7 +161,7 @@ impl Feed {
             }
         }
         if !taken.is_empty() {
-            insert(&mut tx, &taken).await?;
+            store(&mut tx, &taken).await?;
             tx.commit().await?;
             for (envelope, _) in &taken {
                 tell(&self.on_session, envelope);
@@ -204,16 +204,13 @@ fn check(
 }
 
 /// The hash of the event before the first new one, for each stream that has one.
-async fn last_hashes(
-    tx: &mut SqliteConnection,
-    envelopes: &[Envelope],
-) -> Result<HashMap<StreamId, Hash>, sqlx::Error> {
+async fn last_hashes(tx: &mut Tx, envelopes: &[Envelope]) -> Result<HashMap<StreamId, Hash>, DbError> {
     let mut first: BTreeMap<StreamId, u64> = BTreeMap::new();
     for envelope in envelopes {
         first.entry(envelope.stream).or_insert(envelope.version.0.saturating_sub(1));
     }
-    let rows = sqlx::query(
-        "SELECT stream, hash FROM json_each(?) JOIN feed ON stream = value ->> 0 AND version = value ->> 1",
+    let rows = Sql::new(
+        "SELECT stream, hash FROM {pairs} JOIN feed ON stream = value ->> 0 AND version = CAST(value ->> 1 AS BIGINT)",
     )
     .bind(json_array(first.iter().filter(|(_, version)| **version > 0)))
     .fetch_all(tx)
@@ -221,32 +218,31 @@ async fn last_hashes(
     rows.iter().map(|row| Ok((text(row, "stream")?, hash(row)?))).collect()
 }
 
-async fn insert(tx: &mut SqliteConnection, taken: &[(Envelope, Metadata)]) -> Result<(), sqlx::Error> {
-    for piece in pieces(taken) {
-        QueryBuilder::new(
-            "INSERT INTO feed (position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at,
-                 hash, command_id, correlation_id, causation_id) ",
-        )
-        .push_values(piece, |mut values, (envelope, metadata)| {
-            values
-                .push_bind(envelope.position.as_i64())
-                .push_bind(envelope.event_id.to_string())
-                .push_bind(envelope.stream.to_string())
-                .push_bind(envelope.version.as_i64())
-                .push_bind(envelope.event_type.as_str())
-                .push_bind(i64::from(envelope.schema))
-                .push_bind(envelope.payload.as_slice())
-                .push_bind(envelope.metadata.as_slice())
-                .push_bind(envelope.recorded_at)
-                .push_bind(envelope.hash.0.as_slice())
-                .push_bind(metadata.command_id.to_string())
-                .push_bind(metadata.correlation_id.to_string())
-                .push_bind(metadata.causation_id.map(|id| id.to_string()));
-        })
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+async fn store(tx: &mut Tx, taken: &[(Envelope, Metadata)]) -> Result<(), DbError> {
+    insert(
+        tx,
+        "INSERT INTO feed (position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at,
+                 hash, command_id, correlation_id, causation_id)",
+        "",
+        taken.iter().map(|(envelope, metadata)| {
+            [
+                envelope.position.as_i64().into(),
+                envelope.event_id.to_string().into(),
+                envelope.stream.to_string().into(),
+                envelope.version.as_i64().into(),
+                envelope.event_type.as_str().into(),
+                i64::from(envelope.schema).into(),
+                envelope.payload.as_slice().into(),
+                envelope.metadata.as_slice().into(),
+                envelope.recorded_at.into(),
+                envelope.hash.0.as_slice().into(),
+                metadata.command_id.to_string().into(),
+                metadata.correlation_id.to_string().into(),
+                metadata.causation_id.map(|id| id.to_string()).into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }
 
@@ -262,9 +258,9 @@ fn tell(on_session: &OnSessionEvent, envelope: &Envelope) {
     }
 }
 
-async fn ended_sessions(tx: &mut SqliteConnection, since: i64) -> Result<Vec<Envelope>, sqlx::Error> {
+async fn ended_sessions(tx: &mut Tx, since: i64) -> Result<Vec<Envelope>, DbError> {
     // In order of time, which is the order of the log: the index serves it.
-    let rows = sqlx::query(
+    let rows = Sql::new(
         "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
          FROM feed
          WHERE event_type IN ('session.session_ended', 'session.user_sessions_ended') AND recorded_at >= ?
@@ -277,22 +273,21 @@ async fn ended_sessions(tx: &mut SqliteConnection, since: i64) -> Result<Vec<Env
 }
 
 /// The last event in the feed.
-async fn last_taken(tx: &mut SqliteConnection) -> Result<After, sqlx::Error> {
-    let last =
-        sqlx::query("SELECT position, recorded_at FROM feed ORDER BY position DESC LIMIT 1").fetch_optional(tx).await?;
-    let Some(row) = last else { return Ok(After::default()) };
+async fn last_taken(tx: &mut Tx) -> Result<After, DbError> {
+    let sql = "SELECT position, recorded_at FROM feed ORDER BY position DESC LIMIT 1";
+    let Some(row) = Sql::new(sql).fetch_optional(tx).await? else { return Ok(After::default()) };
     Ok(After { position: position(&row, "position")?, recorded_at: row.try_get("recorded_at")? })
 }
 
 /// The position of the last event in the feed.
-pub async fn last_position(tx: &mut SqliteConnection) -> Result<Position, sqlx::Error> {
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(position) FROM feed").fetch_one(tx).await?;
+pub async fn last_position(tx: &mut Tx) -> Result<Position, DbError> {
+    let last: Option<i64> = Sql::new("SELECT max(position) AS last FROM feed").fetch_one(tx).await?.only()?;
     Ok(Position::from_i64(last.unwrap_or(0)))
 }
 
 /// Up to `limit` events after `after`, in order.
-pub async fn read(tx: &mut SqliteConnection, after: Position, limit: u32) -> Result<Vec<Envelope>, sqlx::Error> {
-    let rows = sqlx::query(
+pub async fn read(tx: &mut Tx, after: Position, limit: u32) -> Result<Vec<Envelope>, DbError> {
+    let rows = Sql::new(
         "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
          FROM feed WHERE position > ? ORDER BY position LIMIT ?",
     )
@@ -304,12 +299,8 @@ pub async fn read(tx: &mut SqliteConnection, after: Position, limit: u32) -> Res
 }
 
 /// The events of a stream before the position `before`, in order.
-pub async fn read_stream_before(
-    tx: &mut SqliteConnection,
-    stream: StreamId,
-    before: Position,
-) -> Result<Vec<Envelope>, sqlx::Error> {
-    let rows = sqlx::query(
+pub async fn read_stream_before(tx: &mut Tx, stream: StreamId, before: Position) -> Result<Vec<Envelope>, DbError> {
+    let rows = Sql::new(
         "SELECT position, event_id, stream, version, event_type, schema, payload, metadata, recorded_at, hash
          FROM feed WHERE stream = ? AND position < ? ORDER BY version",
     )
@@ -321,7 +312,7 @@ pub async fn read_stream_before(
 }
 
 /// A row of `feed`: the envelope's columns by name.
-pub fn envelope(row: &SqliteRow) -> Result<Envelope, sqlx::Error> {
+pub fn envelope(row: &Row) -> Result<Envelope, DbError> {
     Ok(Envelope {
         position: position(row, "position")?,
         event_id: text(row, "event_id")?,
@@ -336,7 +327,7 @@ pub fn envelope(row: &SqliteRow) -> Result<Envelope, sqlx::Error> {
     })
 }
 
-fn hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
+fn hash(row: &Row) -> Result<Hash, DbError> {
     let bytes: &[u8] = row.try_get("hash")?;
     bytes.try_into().map(Hash).map_err(|error| unreadable("hash", error))
 }

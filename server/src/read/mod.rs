@@ -15,6 +15,7 @@ pub mod projections;
 pub mod queries;
 pub mod rebuild;
 mod runner;
+pub mod sql;
 
 use std::{sync::Arc, time::Duration};
 

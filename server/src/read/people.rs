@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sqlx::SqliteConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::{columns::json_array, database::ReadDb};
+use super::{
+    columns::json_array,
+    database::ReadDb,
+    sql::{Sql, Tx},
+};
 use crate::bus::{Bus, Person, PersonChange};
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -40,9 +43,9 @@ async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
             PersonChange::Forgotten(_) => None,
         })
         .collect();
-    sqlx::query("DELETE FROM people WHERE id NOT IN (SELECT value FROM json_each(?))")
+    Sql::new("DELETE FROM people WHERE id NOT IN (SELECT value FROM {keys})")
         .bind(json_array(ids))
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
     apply(&mut tx, &known).await?;
     tx.commit().await?;
@@ -54,11 +57,11 @@ async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
     }
 }
 
-async fn apply(tx: &mut SqliteConnection, changes: &[PersonChange]) -> Result<(), Failure> {
+async fn apply(tx: &mut Tx, changes: &[PersonChange]) -> Result<(), Failure> {
     for change in changes {
         match change {
             PersonChange::Known(Person { id, name, email, roles }) => {
-                sqlx::query(
+                Sql::new(
                     "INSERT INTO people (id, name, email, roles) VALUES (?, ?, ?, ?)
                      ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email,
                          roles = excluded.roles",
@@ -71,7 +74,7 @@ async fn apply(tx: &mut SqliteConnection, changes: &[PersonChange]) -> Result<()
                 .await?;
             }
             PersonChange::Forgotten(id) => {
-                sqlx::query("DELETE FROM people WHERE id = ?").bind(id.to_string()).execute(&mut *tx).await?;
+                Sql::new("DELETE FROM people WHERE id = ?").bind(id.to_string()).execute(&mut *tx).await?;
             }
         }
     }

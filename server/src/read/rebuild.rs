@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use app::wire::Position;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
     feed,
     projections::{ApplyError, Projection, Tables},
     runner::checkpoint,
+    sql::{DbError, Dialect, Sql, Tx},
 };
 
 /// Most events that one transaction applies where nothing else writes: the more, the fewer times a row is written.
@@ -39,7 +39,7 @@ pub enum RebuildError {
     #[error("rebuilding {projection} stopped at position {position}: {what}")]
     Stopped { projection: &'static str, position: Position, what: String },
     #[error("the read database does not answer: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DbError),
 }
 
 /// Makes the tables of projections that have none, and clears away what a rebuild left that was cut off. Returns the
@@ -52,10 +52,10 @@ pub async fn install(db: &ReadDb, projections: &[Arc<dyn Projection>]) -> Result
         match checkpoint(&mut tx, projection.name()).await? {
             None => {
                 create_tables(&mut tx, projection.as_ref(), Tables::Live).await?;
-                sqlx::query("INSERT INTO checkpoints (projection, version, position) VALUES (?, ?, 0)")
+                Sql::new("INSERT INTO checkpoints (projection, version, position) VALUES (?, ?, 0)")
                     .bind(projection.name())
                     .bind(projection.version())
-                    .execute(&mut *tx)
+                    .execute(&mut tx)
                     .await?;
             }
             Some(found) if found.version > projection.version() => {
@@ -66,7 +66,7 @@ pub async fn install(db: &ReadDb, projections: &[Arc<dyn Projection>]) -> Result
             Some(_) => {}
         }
     }
-    sqlx::query("UPDATE checkpoints SET rebuilding = NULL").execute(&mut *tx).await?;
+    Sql::new("UPDATE checkpoints SET rebuilding = NULL").execute(&mut tx).await?;
     tx.commit().await?;
     Ok(outdated)
 }
@@ -146,7 +146,7 @@ async fn run(
 /// Reads and decodes the next events while those before them are written.
 struct Ahead {
     from: Position,
-    reading: AbortOnDropHandle<Result<(Read, Skips), sqlx::Error>>,
+    reading: AbortOnDropHandle<Result<(Read, Skips), DbError>>,
 }
 
 impl Ahead {
@@ -163,8 +163,8 @@ impl Ahead {
         Self { from, reading: AbortOnDropHandle::new(reading) }
     }
 
-    async fn read(self) -> Result<(Read, Skips), sqlx::Error> {
-        self.reading.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    async fn read(self) -> Result<(Read, Skips), DbError> {
+        self.reading.await.unwrap_or(Err(DbError::failed("reading ahead has failed")))
     }
 }
 
@@ -177,17 +177,18 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
         let projection = one.projection.as_ref();
         let name = projection.name();
         // Nothing else writes during this transaction: the live tables stay where they are.
-        let target = checkpoint(&mut tx, name).await?.ok_or(sqlx::Error::RowNotFound)?.position;
+        let target =
+            checkpoint(&mut tx, name).await?.ok_or_else(|| DbError::failed("a projection has no checkpoint"))?.position;
         let filled = fill(&mut tx, projection, one.filled, target, read, skips).await?;
         let skipped = one.skipped + skips.count(name, one.filled, filled);
         if filled == target {
             switch(&mut tx, projection, skipped).await?;
             news.push(Progress::Switched { projection: name, position: filled });
         } else {
-            sqlx::query("UPDATE checkpoints SET rebuilding = ? WHERE projection = ?")
+            Sql::new("UPDATE checkpoints SET rebuilding = ? WHERE projection = ?")
                 .bind(filled.as_i64())
                 .bind(name)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             news.push(Progress::Filled { projection: name, position: filled, target });
         }
@@ -201,7 +202,7 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
 }
 
 async fn fill(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     projection: &dyn Projection,
     filled: Position,
     target: Position,
@@ -227,13 +228,16 @@ async fn fill(
 }
 
 /// The new tables take over; a projection that was parked tries again.
-async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection, skipped: u32) -> Result<(), sqlx::Error> {
+async fn switch(tx: &mut Tx, projection: &dyn Projection, skipped: u32) -> Result<(), DbError> {
+    if tx.dialect() == Dialect::Postgres {
+        tx.define("LOCK TABLE takeover IN ACCESS EXCLUSIVE MODE").await?;
+    }
     drop_tables(tx, projection, Tables::Live).await?;
     for table in projection.tables() {
         let next = Tables::NEXT;
-        execute(tx, format!("ALTER TABLE {table}{next} RENAME TO {table}")).await?;
+        tx.define(&format!("ALTER TABLE {table}{next} RENAME TO {table}")).await?;
     }
-    sqlx::query(
+    Sql::new(
         "UPDATE checkpoints SET version = ?, skipped = ?, rebuilding = NULL, parked_at = NULL, parked_error = NULL
          WHERE projection = ?",
     )
@@ -245,26 +249,19 @@ async fn switch(tx: &mut SqliteConnection, projection: &dyn Projection, skipped:
     Ok(())
 }
 
-async fn discard(
-    db: &ReadDb,
-    projections: impl Iterator<Item = &Arc<dyn Projection>> + Send,
-) -> Result<(), sqlx::Error> {
+async fn discard(db: &ReadDb, projections: impl Iterator<Item = &Arc<dyn Projection>> + Send) -> Result<(), DbError> {
     let mut tx = db.write().await?;
     for projection in projections {
         drop_tables(&mut tx, projection.as_ref(), Tables::Next).await?;
-        sqlx::query("UPDATE checkpoints SET rebuilding = NULL WHERE projection = ?")
+        Sql::new("UPDATE checkpoints SET rebuilding = NULL WHERE projection = ?")
             .bind(projection.name())
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
     }
     tx.commit().await
 }
 
-async fn create_tables(
-    tx: &mut SqliteConnection,
-    projection: &dyn Projection,
-    tables: Tables,
-) -> Result<(), sqlx::Error> {
+async fn create_tables(tx: &mut Tx, projection: &dyn Projection, tables: Tables) -> Result<(), DbError> {
     let mut ddl = projection.ddl().to_owned();
     if tables == Tables::Next {
         for table in projection.tables() {
@@ -272,22 +269,14 @@ async fn create_tables(
             ddl = ddl.replace(&format!("CREATE TABLE {table} ("), &format!("CREATE TABLE {table}{next} ("));
         }
     }
-    execute(tx, ddl).await
+    let ddl = tx.dialect().ddl(&ddl);
+    tx.define(&ddl).await
 }
 
-async fn drop_tables(
-    tx: &mut SqliteConnection,
-    projection: &dyn Projection,
-    tables: Tables,
-) -> Result<(), sqlx::Error> {
+async fn drop_tables(tx: &mut Tx, projection: &dyn Projection, tables: Tables) -> Result<(), DbError> {
     let suffix = if tables == Tables::Next { Tables::NEXT } else { "" };
     for table in projection.tables() {
-        execute(tx, format!("DROP TABLE IF EXISTS {table}{suffix}")).await?;
+        tx.define(&format!("DROP TABLE IF EXISTS {table}{suffix}")).await?;
     }
     Ok(())
-}
-
-/// Safe: DDL of the projections' own, in which nothing but table names is filled in.
-async fn execute(tx: &mut SqliteConnection, ddl: String) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(ddl)).execute(tx).await.map(|_| ())
 }

@@ -7,7 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use app::wire::{Parked, Position};
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use super::{
     feed,
     projections::{ApplyError, Projection, Tables},
     rebuild::{self, Progress, RebuildError},
+    sql::{DbError, Sql, Tx},
 };
 
 /// Most events that one transaction applies.
@@ -121,7 +121,7 @@ impl Runner {
     }
 
     /// Applies the next batch. False: there is nothing to do until the feed moves or a retry is asked for.
-    async fn step(&self, feed: &mut watch::Receiver<Position>) -> Result<bool, sqlx::Error> {
+    async fn step(&self, feed: &mut watch::Receiver<Position>) -> Result<bool, DbError> {
         let until = *feed.borrow_and_update();
         let after = *self.position.borrow();
         if after >= until {
@@ -155,7 +155,7 @@ impl Runner {
                     return Ok(true);
                 }
                 Err(ApplyError::Event { position, what }) => batch.cut_before(position, what),
-                Err(ApplyError::Database(error)) if is_about_the_rows(&error) => match batch.events.as_slice() {
+                Err(ApplyError::Database(error @ DbError::Rows(_))) => match batch.events.as_slice() {
                     [only] => batch.cut_before(only.envelope.position, error.to_string()),
                     _ => batch.halve(),
                 },
@@ -182,14 +182,14 @@ impl Runner {
         Ok(Committed { projection: self.name(), position: batch.end, rows: changes.into_rows() })
     }
 
-    async fn park(&self, position: Position, error: String) -> Result<(), sqlx::Error> {
+    async fn park(&self, position: Position, error: String) -> Result<(), DbError> {
         tracing::error!(projection = self.name(), position = position.0, %error, "parked");
         let mut tx = self.db.write().await?;
-        sqlx::query("UPDATE checkpoints SET parked_at = ?, parked_error = ? WHERE projection = ?")
+        Sql::new("UPDATE checkpoints SET parked_at = ?, parked_error = ? WHERE projection = ?")
             .bind(position.as_i64())
             .bind(error.as_str())
             .bind(self.name())
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         tx.commit().await?;
         self.parked.send_replace(Some(Parked { position, error }));
@@ -234,11 +234,11 @@ impl Runner {
         position: Position,
         what: String,
         feed: &mut watch::Receiver<Position>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), DbError> {
         self.park(position, what).await?;
         loop {
             feed.borrow_and_update();
-            if Skips::load(&mut *self.db.read().await?).await?.at(self.name(), position) {
+            if Skips::load(&mut self.db.read().await?).await?.at(self.name(), position) {
                 self.parked.send_replace(None);
             }
             if self.parked.borrow().is_none() {
@@ -260,13 +260,13 @@ impl Drop for Over<'_> {
 
 /// R1: the checkpoint moves only from where the batch began; whatever else has moved it wins.
 async fn move_checkpoint(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     projection: &str,
     from: Position,
     to: Position,
     skipped: u32,
-) -> Result<(), sqlx::Error> {
-    let moved = sqlx::query(
+) -> Result<(), DbError> {
+    let moved = Sql::new(
         "UPDATE checkpoints SET position = ?, skipped = skipped + ?, parked_at = NULL, parked_error = NULL
          WHERE projection = ? AND position = ?",
     )
@@ -276,21 +276,8 @@ async fn move_checkpoint(
     .bind(from.as_i64())
     .execute(tx)
     .await?;
-    if moved.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    if moved == 1 { Ok(()) } else { Err(DbError::failed("the checkpoint has moved")) }
 }
-
-/// Whether the database refused what was to be written, rather than failed to write it.
-fn is_about_the_rows(error: &sqlx::Error) -> bool {
-    use sqlx::error::ErrorKind as K;
-    matches!(error, sqlx::Error::ColumnDecode { .. })
-        || error.as_database_error().is_some_and(|error| match error.kind() {
-            K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation => true,
-            _ => error.code().is_some_and(|code| code.parse::<u32>().is_ok_and(|code| code & 0xff == CONSTRAINT)),
-        })
-}
-
-/// SQLITE_CONSTRAINT, which all its kinds share in the low byte.
-const CONSTRAINT: u32 = 19;
 
 /// A projection's row of `checkpoints`.
 #[derive(Debug, Clone)]
@@ -302,13 +289,10 @@ pub struct Checkpoint {
 }
 
 /// Where a projection's live tables stand; `None` before they were ever made.
-pub async fn checkpoint(
-    tx: &mut Transaction<'static, Sqlite>,
-    projection: &str,
-) -> Result<Option<Checkpoint>, sqlx::Error> {
-    let row = sqlx::query("SELECT version, position, skipped FROM checkpoints WHERE projection = ?")
+pub async fn checkpoint(tx: &mut Tx, projection: &str) -> Result<Option<Checkpoint>, DbError> {
+    let row = Sql::new("SELECT version, position, skipped FROM checkpoints WHERE projection = ?")
         .bind(projection)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(tx)
         .await?;
     row.map(|row| {
         Ok(Checkpoint {

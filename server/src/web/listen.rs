@@ -1,21 +1,22 @@
 //! The listening socket: HTTP/1.1, with TLS HTTP/2 too, and an end that waits for answers but not for ever.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use hyper_util::rt::TokioTimer;
-use rustls::{ServerConfig, crypto::ring};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
 
-/// Certificate chain and private key, PEM files.
+/// Certificate chain and private key, read and found to belong together.
 #[derive(Debug, Clone)]
-pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
+pub struct Tls(Arc<ServerConfig>);
 
 /// A request's head has to arrive within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub async fn serve(
                 .await
         }
         Some(tls) => {
-            let config = RustlsConfig::from_config(Arc::new(tls_config(&tls)?));
+            let config = RustlsConfig::from_config(tls.0);
             limit(axum_server::from_tcp_rustls(listener, config)?)
                 .map(|acceptor| Door::new(acceptor, max_connections))
                 .handle(handle)
@@ -80,22 +81,36 @@ fn limit<A>(mut server: axum_server::Server<SocketAddr, A>) -> axum_server::Serv
     server
 }
 
-fn tls_config(tls: &Tls) -> io::Result<ServerConfig> {
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+impl Tls {
+    /// Reads two PEM files; the error says which of them is to blame.
+    pub fn read(certificate: &Path, key: &Path) -> io::Result<Self> {
+        let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect)
+            .map_err(|error| unusable("certificate", certificate, &reason(&error)))?;
+        if chain.is_empty() {
+            return Err(unusable("certificate", certificate, &reason(&pem::Error::NoItemsFound)));
+        }
+        let private =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("private key", key, &reason(&error)))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(chain, private)
+            .map_err(|error| unusable("certificate with its key", certificate, &error))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+}
 
-    let unusable = |path: &PathBuf, error: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
-    };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(&tls.certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| unusable(&tls.certificate, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| unusable(&tls.key, &error))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| unusable(&tls.certificate, &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+fn unusable(what: &str, path: &Path, why: &dyn Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("the {what} {}: {why}", path.display()))
+}
+
+fn reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => "there is none in this file, in PEM form".to_owned(),
+        other => other.to_string(),
+    }
 }

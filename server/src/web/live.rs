@@ -42,11 +42,15 @@ pub async fn live(
     let (mut queries, mut from) = (Vec::<LiveQuery>::new(), Position(0));
     for (name, value) in &asked {
         match name.as_str() {
-            "q" => queries.push(value.parse().map_err(|_| AppError::invalid("q", "no such live query"))?),
+            "q" => queries.push(
+                value.parse().map_err(|_| AppError::invalid("q", "there is no such live query; accounts is one"))?,
+            ),
             "from" => {
-                from = position(value).ok_or_else(|| AppError::invalid("from", "a position is a whole number"))?;
+                from = position(value).ok_or_else(|| {
+                    AppError::invalid("from", "a position of the log is expected, a whole number like 17")
+                })?;
             }
-            _ => return Err(AppError::invalid(name, "unknown parameter").into()),
+            _ => return Err(AppError::invalid(name, "there is no such parameter here, only q and from").into()),
         }
     }
     // A browser that reconnects by itself knows better than the address it was given.

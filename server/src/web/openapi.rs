@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-use super::rest::{accounts, events, session, status};
+use super::rest::{accounts, events, session, status, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,7 @@ use super::rest::{accounts, events, session, status};
         session::sign_in, session::sign_out, session::renew,
         accounts::accounts, accounts::account, accounts::statement, accounts::transfers, accounts::transfer,
         accounts::trial_balance, events::events, events::stream, status::status, status::retry,
+        users::users,
     ),
     components(schemas(
         ProblemDetails,
@@ -139,6 +140,7 @@ impl Modify for Problems {
                     responses.entry(status.to_owned()).or_insert_with(|| described(text));
                 };
                 may_answer("400", "Malformed; `field` names the culprit");
+                may_answer("429", "Too many requests: see Retry-After");
                 may_answer("503", "Too busy, nothing was done: see Retry-After");
                 if !open {
                     may_answer("401", "Not signed in");

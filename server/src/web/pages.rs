@@ -9,7 +9,7 @@ use app::{
 };
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Path, Request, State},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -17,7 +17,7 @@ use axum::{
 use leptos::prelude::provide_context;
 use leptos_axum::LeptosRoutes as _;
 
-use super::{AppState, Caller, Problem, SignedIn, assets, refill};
+use super::{AppState, Caller, Problem, SignedIn, assets, refill, rest::collect};
 
 /// All pages, the not-found page for what is none, the download of a statement, and `/api/fn/{name}`.
 pub fn pages() -> Router<AppState> {
@@ -42,8 +42,7 @@ async fn server_function(
         return Err(AppError::NotFound.into());
     }
     let (head, body) = request.into_parts();
-    // How long it may be is limited before it comes here.
-    let body = to_bytes(body, usize::MAX).await.map_err(|_| AppError::invalid("form", "the form does not read"))?;
+    let body = collect(body, state.options.max_body).await?;
     let fields = refill::fields(&head.headers, body.clone()).await;
     let request = Request::from_parts(head, Body::from(body));
     let answer = leptos_axum::handle_server_fns_with_context(context(&state, known), request).await;

@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, ops::Deref, sync::Arc, time::Duration};
 
 use app::{
     cookies::CookiePolicy,
@@ -11,7 +11,10 @@ use leptos::config::LeptosOptions;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::network::{Network, PublicUrl};
+use super::{
+    network::{Network, PublicUrl},
+    security::RateLimit,
+};
 use crate::read::hub::Hub;
 
 /// How this server is reached, and how much it takes.
@@ -29,6 +32,8 @@ pub struct WebOptions {
     pub max_requests: usize,
     /// A request that takes longer is given up. Live streams are not requests in this sense.
     pub request_timeout: Duration,
+    /// Requests a second of one client; `None`: no limit.
+    pub rate_limit: Option<NonZeroU32>,
     /// Bytes of a request's body.
     pub max_body: usize,
 }
@@ -42,6 +47,7 @@ impl Default for WebOptions {
             trusted_proxies: Vec::new(),
             max_requests: 4096,
             request_timeout: Duration::from_mins(1),
+            rate_limit: None,
             max_body: 256 * 1024,
         }
     }
@@ -77,6 +83,7 @@ pub struct Parts {
     /// Cancelled when the server shuts down: whoever holds a stream open ends it then.
     pub stopping: CancellationToken,
     pub(super) permits: Semaphore,
+    pub(super) rate: RateLimit,
     leptos: LeptosOptions,
 }
 
@@ -93,8 +100,9 @@ impl AppState {
         stopping: CancellationToken,
     ) -> Self {
         let permits = Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS));
+        let rate = RateLimit::new(options.rate_limit);
         let leptos = LeptosOptions::builder().output_name("daybook").build();
-        Self(Arc::new(Parts { ports, tokens, live, options, stopping, permits, leptos }))
+        Self(Arc::new(Parts { ports, tokens, live, options, stopping, permits, rate, leptos }))
     }
 }
 

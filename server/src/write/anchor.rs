@@ -25,6 +25,9 @@ pub struct Anchor {
     /// When it was taken, microseconds since 1970.
     pub at: i64,
     pub key_id: String,
+    /// Of the key that signed it, 32 bytes; older anchors have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Hash>,
     /// Ed25519 over [`message`], in URL-safe base64 without padding.
     pub signature: String,
 }
@@ -34,8 +37,12 @@ pub struct Anchor {
 pub enum AnchorError {
     #[error("not an anchor: {0}")]
     NotAnAnchor(String),
-    #[error("the anchor was signed by key {0}, which this ledger does not know")]
+    #[error("the anchor was signed by key {0}, which is not this ledger's (--anchor-key, if it had another one then)")]
     UnknownKey(String),
+    #[error(
+        "the ledger's signing key is not here, and the anchor does not carry its public key (say it: --anchor-key)"
+    )]
+    NoKey,
     #[error("the anchor's signature does not hold: it was altered")]
     BadSignature,
 }
@@ -49,6 +56,7 @@ impl Anchor {
             hash: head.hash,
             at,
             key_id: keys.key_id().to_owned(),
+            public_key: Some(Hash(keys.verifying_key().to_bytes())),
             signature: BASE64_URL_SAFE_NO_PAD.encode(signature),
         }
     }
@@ -61,6 +69,11 @@ impl Anchor {
         let signature = BASE64_URL_SAFE_NO_PAD.decode(&self.signature).map_err(|_| AnchorError::BadSignature)?;
         let message = message(self.position, &self.hash, self.at);
         if keys.verify(&self.key_id, message.as_bytes(), &signature) { Ok(()) } else { Err(AnchorError::BadSignature) }
+    }
+
+    /// Whether the key that it carries itself signed it. Says nothing of whose key that is.
+    pub fn check_by_itself(&self) -> Result<(), AnchorError> {
+        self.check(&PublicKeys::of(&self.public_key.ok_or(AnchorError::NoKey)?.0))
     }
 
     /// The text that is kept: one line, without its end.
@@ -102,7 +115,16 @@ mod tests {
         let read: Anchor = anchor.to_line().parse().unwrap();
         assert_eq!(read, anchor);
         assert_eq!(read.check(&keys), Ok(()));
+        assert_eq!(read.check_by_itself(), Ok(()));
         assert!(!anchor.to_line().contains('\n'));
+    }
+
+    #[test]
+    fn an_anchor_of_before_they_carried_their_key_holds_against_the_ledgers() {
+        let (anchor, keys) = anchor();
+        let older = Anchor { public_key: None, ..anchor };
+        let read: Anchor = older.to_line().parse().unwrap();
+        assert_eq!((read.check(&keys), read.check_by_itself()), (Ok(()), Err(AnchorError::NoKey)));
     }
 
     #[test]
@@ -111,6 +133,7 @@ mod tests {
         assert_eq!(Anchor { position: Position(39), ..anchor.clone() }.check(&keys), Err(AnchorError::BadSignature));
         assert_eq!(Anchor { hash: Hash([8; 32]), ..anchor.clone() }.check(&keys), Err(AnchorError::BadSignature));
         assert_eq!(Anchor { at: 0, ..anchor.clone() }.check(&keys), Err(AnchorError::BadSignature));
+        assert_eq!(Anchor { at: 0, ..anchor.clone() }.check_by_itself(), Err(AnchorError::BadSignature));
         let stranger = Anchor::sign(&Head::EMPTY, 0, &SigningKeys::from_seed([8; 32]));
         assert_eq!(stranger.check(&keys), Err(AnchorError::UnknownKey(stranger.key_id.clone())));
         assert!(matches!("position 40".parse::<Anchor>(), Err(AnchorError::NotAnAnchor(_))));

@@ -20,18 +20,33 @@ use app::{
     },
     ports::{CommandPort, Role, Viewer},
     wire::{
-        Actor, Command, Event, Hash, OpenAccount, ProjectionEvent, Receipt, RequestTransfer, SkipEvent, StreamId,
-        StreamKind, Version,
+        Actor, Command, Envelope, Event, Hash, OpenAccount, ProjectionEvent, Receipt, RequestTransfer, SkipEvent,
+        StreamId, StreamKind, Version,
     },
 };
 use async_trait::async_trait;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{
     error::{internal, to_app},
     writer::{Clock, Intent, Submission, Writer},
 };
+
+/// Ids that begin like this are admins' and the operator's alone: no customer can take one first.
+const RESERVED: [u8; 6] = [0xda, 0x7b, 0x00, 0xc0, 0x00, 0x00];
+
+/// `derived` as an id that customers cannot use.
+pub fn reserved(derived: Uuid) -> Uuid {
+    let mut origin = [0; 16];
+    origin[..RESERVED.len()].copy_from_slice(&RESERVED);
+    beside(Uuid::from_bytes(origin), derived)
+}
+
+fn is_reserved(id: Uuid) -> bool {
+    id.as_bytes().starts_with(&RESERVED)
+}
 
 /// Longest name of a projection, bytes.
 const PROJECTION_MAX: usize = 80;
@@ -101,6 +116,9 @@ impl Handler {
         expected: Option<Version>,
     ) -> Result<Receipt, AppError> {
         let actor = sender.actor();
+        if matches!(sender, Sender::Customer(_)) && is_reserved(command_id.0) {
+            return Err(AppError::IdReused);
+        }
         let digest = digest(actor, &command).map_err(|error| internal(&error))?;
         let (stream, intent) = self.intent(sender, command_id, command).await?;
         let submission = Submission {
@@ -121,6 +139,15 @@ impl Handler {
             }
             answer => answer,
         }
+    }
+
+    /// The first event that `command` led to, for those who may see everything.
+    pub async fn first_event_of(&self, command: CommandId) -> Result<Option<(Envelope, Event)>, AppError> {
+        let Some(first) = self.writer.find_command(command).await.map_err(to_app)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let event = self.writer.decode(&first).map_err(to_app)?;
+        Ok(Some((first, event)))
     }
 
     /// Whether the transfer in `stream` was asked for from an account of `sender`, or by anyone where an admin asks.
@@ -204,7 +231,7 @@ impl Handler {
         };
         if let (Sender::Customer(me), Some(id)) = (sender, command.account_id) {
             // An id that is taken by someone else's account says no more than any other that is not theirs.
-            if self.account(id).await?.is_some_and(|(owner, _)| owner != me) {
+            if is_reserved(id.0) || self.account(id).await?.is_some_and(|(owner, _)| owner != me) {
                 return Err(AppError::NotFound);
             }
         }

@@ -34,22 +34,28 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Reads the key in `file`; makes one on first use.
-    pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::File { path: file.to_owned(), source };
+    /// Reads the key in `file`; `None` if there is no such file.
+    pub fn load(file: &Path) -> Result<Option<Self>, KeyError> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(KeyError::Random)?;
-                create_private(file, &format!("ed25519 {}\n", Hash(seed))).map_err(failed)?;
-                // Read back, since another process may have made it first.
-                std::fs::read_to_string(file).map_err(failed)?
-            }
-            Err(error) => return Err(failed(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(KeyError::File { path: file.to_owned(), source }),
         };
         let seed = text.trim_end().strip_prefix("ed25519 ").and_then(|hex| hex.parse::<Hash>().ok());
-        Ok(Self::from_seed(seed.ok_or_else(|| KeyError::NotAKey(file.to_owned()))?.0))
+        Ok(Some(Self::from_seed(seed.ok_or_else(|| KeyError::NotAKey(file.to_owned()))?.0)))
+    }
+
+    /// Reads the key in `file`; makes one on first use.
+    pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
+        if let Some(keys) = Self::load(file)? {
+            return Ok(keys);
+        }
+        let failed = |source| KeyError::File { path: file.to_owned(), source };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(KeyError::Random)?;
+        create_private(file, &format!("ed25519 {}\n", Hash(seed))).map_err(failed)?;
+        // Read back, since another process may have made it first.
+        Self::load(file)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
     }
 
     /// The key that follows from these secret bytes.
@@ -83,6 +89,15 @@ impl SigningKeys {
 pub struct PublicKeys(BTreeMap<String, VerifyingKey>);
 
 impl PublicKeys {
+    /// This one; none at all if these bytes are no public key.
+    pub fn of(public_key: &[u8; 32]) -> Self {
+        let mut keys = Self::default();
+        if !keys.add(public_key) {
+            tracing::debug!("these bytes are no public key");
+        }
+        keys
+    }
+
     /// Takes in a public key of 32 bytes; `false` if it is none.
     pub fn add(&mut self, public_key: &[u8; 32]) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(public_key) else { return false };

@@ -8,7 +8,7 @@ use super::{
     cluster::Cluster,
     parts::{LONG, MemoryLease, Reading, client, settings, start_relay, topics},
 };
-use crate::history::{Log, Place, user};
+use crate::history::{Log, Place, texts, user};
 
 fn known(number: u64, name: &str) -> PersonChange {
     PersonChange::Known(Person {
@@ -23,8 +23,7 @@ async fn knows(reading: &Reading, expected: &[&str]) {
     let known = async {
         loop {
             let mut tx = reading.node.side.db.read().await.unwrap();
-            let names: Vec<String> =
-                sqlx::query_scalar("SELECT name FROM people ORDER BY id").fetch_all(&mut *tx).await.unwrap();
+            let names: Vec<String> = texts(&mut tx, "SELECT name FROM people ORDER BY id").await;
             if names == expected {
                 return;
             }

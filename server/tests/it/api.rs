@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::helpers::{App, PASSWORD, answer};
+use super::helpers::{App, PASSWORD, PATIENCE, answer};
 
 const ID: &str = "0190f5fe-7c00-7a00-8000-000000000001";
 
@@ -143,6 +143,130 @@ async fn a_malformed_body_names_its_field() {
     app.stop().await;
 }
 
+/// A bad input is answered in a sentence of ours: what was wrong, and what would be right.
+#[track_caller]
+fn in_our_words(problem: &Value) {
+    let detail = problem["detail"].as_str().unwrap();
+    let field = problem["field"].as_str().unwrap();
+    assert!(detail.starts_with(&format!("{field}: ")) && detail.len() > field.len() + 15, "{detail}");
+    for foreign in
+        ["invalid type", "invalid value", "expected `", "i64", "u64", "`", "UUID parsing", "at line 1", "digit"]
+    {
+        assert!(!detail.contains(foreign), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_every_command_says_what_belongs_there() {
+    let app = App::spawn().await;
+    let admin = app.person("admin@example.com", true).await;
+    let api = admin.get("/api/openapi.json").await;
+    for name in app::wire::Command::NAMES {
+        let schema = &api.body["components"]["schemas"][name];
+        for (field, of) in schema["properties"].as_object().unwrap() {
+            let refused = admin.command(name, &json!({ field: [] })).await;
+            let problem = refused.refused(400, "invalid_input");
+            in_our_words(problem);
+            assert_eq!(problem["field"], json!(field));
+            let text = of["type"] == "string" && of.get("format").is_none() || of["type"][0] == "string";
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.ends_with("this is a list"), "{name}: {detail}");
+            assert_eq!(detail.contains("a text is expected"), text, "{name}: {detail}");
+        }
+        for field in schema["required"].as_array().into_iter().flatten() {
+            let others = schema["required"].as_array().unwrap().iter().filter(|other| *other != field);
+            let example = |of: &str| match of {
+                "amount" | "limit" | "position" => json!(1),
+                "currency" => json!("CZK"),
+                "name" | "reason" | "projection" => json!("x"),
+                _ => json!(ID),
+            };
+            let body: serde_json::Map<String, Value> =
+                others.map(|other| (other.as_str().unwrap().to_owned(), example(other.as_str().unwrap()))).collect();
+            let refused = admin.command(name, &Value::Object(body)).await;
+            let problem = refused.refused(400, "invalid_input");
+            in_our_words(problem);
+            assert_eq!(&problem["field"], field);
+            assert!(problem["detail"].as_str().unwrap().contains("is needed"), "{problem}");
+        }
+    }
+    let say = async |body: &'static str| {
+        let request =
+            admin.request(Method::POST, "/api/v1/commands/DepositMoney").header("content-type", "application/json");
+        answer(request.body(body)).await.refused(400, "invalid_input")["detail"].as_str().unwrap().to_owned()
+    };
+    let expected = "amount: a whole number of minor units is expected, like 12345; this is the text \"5\"";
+    assert_eq!(say(r#"{"account_id": "0190f5fe-7c00-7a00-8000-000000000001", "amount": "5"}"#).await, expected);
+    let expected = "amonut: there is no such field here, only account_id, amount, description, effective_on";
+    assert_eq!(say(r#"{"amonut": 5}"#).await, expected);
+    assert_eq!(say(r#"{"amount": 5, "amount": 6}"#).await, "amount: this field is given twice");
+    assert_eq!(say(r#"{"amount": 5"#).await, "body: this JSON ends before it is complete");
+    assert_eq!(say("{\"amount\":\n 5,}").await, "body: this is not JSON: it cannot be read at line 2, column 4");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_headers_and_parts_of_a_path_say_what_belongs_there() {
+    let app = App::spawn().await;
+    let admin = app.person("admin@example.com", true).await;
+    for (path, field) in [
+        ("accounts?limit=x", "limit"),
+        ("accounts?limit=-1", "limit"),
+        ("accounts?limit=501", "limit"),
+        ("accounts?owner=me", "owner"),
+        ("accounts?min_balance=1.5", "min_balance"),
+        ("accounts?max_balance=9223372036854775808", "max_balance"),
+        ("accounts?after=x", "after"),
+        ("accounts?wait_for=soon", "wait_for"),
+        ("accounts?wait_ms=-1", "wait_ms"),
+        ("accounts?nope=1", "nope"),
+        ("accounts/x", "id"),
+        ("accounts/x/statement", "id"),
+        ("transfers/%ff", "path"),
+        ("events?after=x", "after"),
+        ("events?stream=account-1", "stream"),
+        ("streams/account", "stream"),
+        ("streams/account-0190f5fe-7c00-7a00-8000-000000000001?event=1", "event"),
+    ] {
+        let answer = admin.get(&format!("/api/v1/{path}")).await;
+        let problem = answer.refused(400, "invalid_input");
+        assert_eq!(problem["field"], field, "{path}");
+        in_our_words(problem);
+    }
+    for (name, value) in [("If-Match", "*"), ("If-Match", "W/\"3\""), ("Idempotency-Key", "1"), ("If-Match", "-1")] {
+        let request = admin.request(Method::POST, "/api/v1/commands/CloseAccount").header(name, value);
+        let answer = answer(request.json(&json!({"account_id": ID}))).await;
+        let problem = answer.refused(400, "invalid_input");
+        assert_eq!(problem["field"], name);
+        in_our_words(problem);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_http_itself_refuses_is_a_problem_with_a_code_too() {
+    let app = App::spawn().await;
+    let anna = app.person("anna@example.com", false).await;
+    let wrong = answer(anna.request(Method::PUT, "/api/v1/accounts")).await;
+    wrong.refused(405, "method_not_allowed");
+    assert_eq!(wrong.headers["allow"], "GET,HEAD");
+    answer(anna.request(Method::GET, "/api/v1/commands/OpenAccount")).await.refused(405, "method_not_allowed");
+    anna.get("/api/v1/nothing").await.refused(404, "not_found");
+    anna.get("/api/v2/accounts").await.refused(404, "not_found");
+    let plain = anna.request(Method::POST, "/api/v1/commands/OpenAccount").body("{}");
+    answer(plain).await.refused(415, "unsupported_media_type");
+    let long = json!({"name": "x".repeat(300_000), "currency": "CZK"});
+    anna.command("OpenAccount", &long).await.refused(413, "too_large");
+    for path in ["/api/v1/commands/OpenAccount", "/api/fn/sign_in"] {
+        // Its length is not said beforehand.
+        let pieces = futures_util::stream::iter((0..400).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
+        let request = anna.request(Method::POST, path).header("content-type", "application/json");
+        let refused = answer(request.body(reqwest::Body::wrap_stream(pieces))).await;
+        refused.refused(413, "too_large");
+    }
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn unknown_commands_and_those_of_the_process_manager_do_not_exist() {
     let app = App::spawn().await;
@@ -256,12 +380,36 @@ async fn what_belongs_to_someone_else_does_not_exist_whichever_way_one_asks() {
 }
 
 #[tokio::test]
+async fn an_admin_finds_a_person_by_email_and_no_one_else_does() {
+    let app = App::spawn().await;
+    let anna = app.person("anna@example.com", false).await;
+    let admin = app.person("admin@example.com", true).await;
+    // Views hear of people from the bus.
+    let since = std::time::Instant::now();
+    let found = loop {
+        let found = admin.get("/api/v1/users?email=Anna%40example.com").await;
+        if found.ok()["items"] != json!([]) {
+            break found;
+        }
+        assert!(since.elapsed() < PATIENCE, "nobody is found");
+    };
+    let person = &found.body["items"][0];
+    assert_eq!((&person["id"], &person["email"]), (&json!(anna.id.unwrap().to_string()), &json!("anna@example.com")));
+    assert_eq!((&person["roles"], person.get("password")), (&json!(["customer"]), None));
+    assert_eq!(admin.get("/api/v1/users?email=nobody%40example.com").await.ok()["items"], json!([]));
+    assert_eq!(admin.get("/api/v1/users").await.refused(400, "invalid_input")["field"], "email");
+    anna.get("/api/v1/users?email=anna%40example.com").await.refused(404, "not_found");
+    app.nobody().get("/api/v1/users?email=anna%40example.com").await.refused(401, "not_signed_in");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_header_that_is_given_twice_is_refused() {
     let app = App::spawn().await;
     let anna = app.person("anna@example.com", false).await;
     let request =
         anna.request(Method::POST, "/api/v1/commands/OpenAccount").json(&json!({"name": "A", "currency": "CZK"}));
     let twice = request.header("Idempotency-Key", ID).header("Idempotency-Key", Uuid::nil().to_string());
-    assert_eq!(answer(twice).await.refused(400, "invalid_input")["field"], "idempotency-key");
+    assert_eq!(answer(twice).await.refused(400, "invalid_input")["field"], "Idempotency-Key");
     app.stop().await;
 }

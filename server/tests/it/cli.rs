@@ -74,6 +74,66 @@ async fn tls_speaks_http2_and_sets_its_headers() {
     app.stop().await;
 }
 
+/// `daybook` as a process of its own, until it ends: whether it succeeded, and what it said on stderr.
+async fn daybook(args: &[&str]) -> (bool, String) {
+    daybook_with(&[], args).await
+}
+
+/// [`daybook`], with these in its environment.
+async fn daybook_with(environment: &[(&str, &str)], args: &[&str]) -> (bool, String) {
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let run = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_daybook")).envs(environment).args(args).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_said_in_one_line_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("a file"), "x").unwrap();
+    let (file, data) = (path("a file"), path("with spaces/data"));
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.pem");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    for (args, what) in [
+        (vec!["--data-dir", &file], "is no folder but a file"),
+        (vec!["--data-dir", "/proc/daybook"], "the data folder /proc/daybook: "),
+        (vec!["--data-dir", &data, "--listen", &port], "Address already in use"),
+        (vec!["--data-dir", &data, "--listen", "localhost"], "an address and a port are expected, like 127.0.0.1:3000"),
+        (
+            vec!["--data-dir", &data, "--listen", "127.0.0.1:0", "--tls-cert", &file, "--tls-key", &file],
+            "a file: there is none",
+        ),
+        (
+            vec!["--data-dir", &data, "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", "/none.key"],
+            "the private key /none.key: No such file",
+        ),
+    ] {
+        let (ok, said) = daybook(&[&["serve"], args.as_slice()].concat()).await;
+        assert!(!ok && said.starts_with("error: ") && said.contains(what), "{args:?}: {said}");
+        // clap adds a hint in a paragraph of its own.
+        let lines = said.lines().filter(|line| !line.is_empty() && !line.starts_with("For more")).count();
+        assert_eq!(lines, 1, "{said}");
+        assert!(!std::path::Path::new(&data).join("write.sqlite").exists(), "{args:?} made a ledger");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_in_the_environment_is_on_or_off_as_people_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // An address for documentation: nobody can listen there.
+    let args = ["serve", "--data-dir", folder.path().to_str().unwrap(), "--listen", "192.0.2.1:9"];
+    for (value, what) in [("1", "listening on"), ("yes", "listening on"), ("0", "--tls-cert"), ("no", "--tls-cert")] {
+        let (_, said) = daybook_with(&[("DAYBOOK_ALLOW_INSECURE_HTTP", value)], &args).await;
+        assert!(said.contains(what), "{value}: {said}");
+    }
+}
+
 /// What the server chooses of HTTP/2 and HTTP/1.1.
 async fn negotiated(url: &str, certificate: &str) -> Option<Vec<u8>> {
     use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};

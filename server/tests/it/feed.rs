@@ -9,60 +9,66 @@ use app::{
 };
 use server::{
     bus::{Person, PersonChange},
-    read::feed::{self, Feed, FeedError, OnSessionEvent},
+    read::{
+        database::ReadDb,
+        feed::{self, Feed, FeedError, OnSessionEvent},
+    },
 };
 
-use crate::history::{History, LONG, Log, Place, now, user};
+use crate::history::{History, LONG, Log, Place, now, texts, user};
 
 fn nobody() -> OnSessionEvent {
     Arc::new(|_, _| {})
 }
 
-async fn open(place: &Place) -> Feed {
-    Feed::open(place.open().await, nobody()).await.unwrap()
+async fn open(db: &ReadDb) -> Feed {
+    Feed::open(db.clone(), nobody()).await.unwrap()
 }
 
-async fn all(place: &Place) -> Vec<Envelope> {
-    feed::read(&mut place.open().await.read().await.unwrap(), Position(0), 10_000).await.unwrap()
+async fn all(db: &ReadDb) -> Vec<Envelope> {
+    feed::read(&mut db.read().await.unwrap(), Position(0), 10_000).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_feed_is_the_log_byte_by_byte() {
     let (place, history) = (Place::new(), History::random(1, 300));
-    let feed = open(&place).await;
+    let db = place.open().await;
+    let feed = open(&db).await;
     for batch in history.events.chunks(70) {
         feed.take(batch.to_vec()).await.unwrap();
     }
-    assert_eq!(all(&place).await, history.events);
+    assert_eq!(all(&db).await, history.events);
     assert_eq!(*feed.position().borrow(), history.head());
     // Opened again it stands where it stood.
-    assert_eq!(*open(&place).await.position().borrow(), history.head());
+    assert_eq!(*open(&db).await.position().borrow(), history.head());
 }
 
 #[tokio::test]
 async fn r1_what_the_feed_has_is_dropped() {
     let (place, history) = (Place::new(), History::random(2, 60));
-    let feed = open(&place).await;
+    let db = place.open().await;
+    let feed = open(&db).await;
     feed.take(history.events[..40].to_vec()).await.unwrap();
     feed.take(history.events[10..50].to_vec()).await.unwrap();
     feed.take(history.events[..20].to_vec()).await.unwrap();
     let mut twice = history.events[50..].to_vec();
     twice.insert(1, history.events[50].clone());
     feed.take(twice).await.unwrap();
-    assert_eq!(all(&place).await, history.events);
+    assert_eq!(all(&db).await, history.events);
 }
 
 #[tokio::test]
 async fn r1_a_hole_waits_and_says_for_which_position() {
     let (place, history) = (Place::new(), History::random(3, 30));
-    let feed = open(&place).await;
+    let db = place.open().await;
+    let feed = open(&db).await;
     let mut holed = history.events.clone();
     holed.remove(12);
     let error = feed.take(holed).await.unwrap_err();
     assert!(matches!(error, FeedError::Hole { missing: Position(13), found: Position(14) }), "{error}");
     assert_eq!(*feed.position().borrow(), Position(12));
     feed.take(history.events[12..].to_vec()).await.unwrap();
-    assert_eq!(all(&place).await, history.events);
+    assert_eq!(all(&db).await, history.events);
 }
 
 #[tokio::test]
@@ -80,15 +86,16 @@ async fn a_damaged_event_is_not_taken_wherever_the_damage_is() {
     ];
     for damage in damages {
         let place = Place::new();
-        let feed = open(&place).await;
+        let db = place.open().await;
+        let feed = open(&db).await;
         let mut damaged = history.events.clone();
         damage(&mut damaged[24]);
         let error = feed.take(damaged).await.unwrap_err();
         assert!(matches!(error, FeedError::Damaged { position: Position(25), .. }), "{error}");
         // Everything before is taken, and the undamaged event afterwards.
-        assert_eq!(all(&place).await, history.events[..24]);
+        assert_eq!(all(&db).await, history.events[..24]);
         feed.take(history.events[24..].to_vec()).await.unwrap();
-        assert_eq!(all(&place).await, history.events);
+        assert_eq!(all(&db).await, history.events);
     }
 }
 
@@ -133,11 +140,12 @@ async fn whoever_checks_tokens_is_told_of_ended_sessions_now_and_after_a_restart
         let told = told.clone();
         Arc::new(move |event, _| told.lock().unwrap().push(event.clone()))
     };
-    let feed = Feed::open(place.open().await, on_session.clone()).await.unwrap();
+    let db = place.open().await;
+    let feed = Feed::open(db.clone(), on_session.clone()).await.unwrap();
     feed.take(history.events.clone()).await.unwrap();
     let live = std::mem::take(&mut *told.lock().unwrap());
     assert_eq!(live.len(), 3);
-    Feed::open(place.open().await, on_session).await.unwrap();
+    Feed::open(db, on_session).await.unwrap();
     assert_eq!(*told.lock().unwrap(), live[1..]);
 }
 
@@ -158,8 +166,7 @@ async fn people_are_known_changed_and_forgotten() {
         let known = async {
             loop {
                 let mut tx = node.side.db.read().await.unwrap();
-                let names: Vec<String> =
-                    sqlx::query_scalar("SELECT name FROM people ORDER BY id").fetch_all(&mut *tx).await.unwrap();
+                let names: Vec<String> = texts(&mut tx, "SELECT name FROM people ORDER BY id").await;
                 if names == expected {
                     return;
                 }
@@ -179,7 +186,7 @@ async fn people_are_known_changed_and_forgotten() {
     let mut tx = node.side.db.read().await.unwrap();
     let known = async {
         loop {
-            let names: Vec<String> = sqlx::query_scalar("SELECT name FROM people").fetch_all(&mut *tx).await.unwrap();
+            let names: Vec<String> = texts(&mut tx, "SELECT name FROM people").await;
             if names == ["Eve"] {
                 return;
             }

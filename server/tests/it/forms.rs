@@ -72,7 +72,9 @@ async fn someone_signs_in_moves_money_sees_it_and_signs_out_without_a_script() {
         ("currency", "CZK"),
         ("next", &page),
     ];
-    assert_eq!(sent_to(&browser.submit("/accounts/open", "open_account", &open).await), page);
+    let opened = browser.submit("/accounts/open", "open_account", &open).await;
+    let told = browser.get(sent_to(&opened)).await;
+    assert!(sent_to(&opened).starts_with(&page) && told.text.contains("Opened Everyday in CZK."), "{}", told.text);
     let deposit = [
         ("command_id", "0190f5fe-7c00-7a00-8000-0000000000a2"),
         ("account_id", account),
@@ -82,8 +84,11 @@ async fn someone_signs_in_moves_money_sees_it_and_signs_out_without_a_script() {
         ("next", &page),
     ];
     let slip = format!("{page}/deposit");
-    assert_eq!(sent_to(&browser.submit(&slip, "deposit_money", &deposit).await), page);
-    assert_eq!(sent_to(&browser.submit(&slip, "deposit_money", &deposit).await), page, "twice is once");
+    let first = browser.submit(&slip, "deposit_money", &deposit).await;
+    let twice = browser.submit(&slip, "deposit_money", &deposit).await;
+    assert_eq!(sent_to(&first), sent_to(&twice), "twice is once");
+    let told = browser.get(sent_to(&first)).await;
+    assert!(told.text.contains("<b>Deposited 1,234.50 CZK.</b>"), "{}", told.text);
     // R5: the browser has seen the deposit's position, so the page waits for it.
     assert!(browser.cookies.contains(&("daybook_seen".to_owned(), "2".to_owned())), "{:?}", browser.cookies);
     let shown = browser.get(&page).await;
@@ -130,5 +135,47 @@ async fn someone_signs_in_moves_money_sees_it_and_signs_out_without_a_script() {
         Some("/sign-in"),
         "the token is void, not just gone"
     );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_opens_an_account_for_someone_by_their_e_mail_and_a_customer_learns_nothing_by_it() {
+    let app = App::spawn().await;
+    app.add_person("anna@example.com", false).await;
+    app.add_person("admin@example.com", true).await;
+    let fields = |id: &'static str, owner: &'static str| {
+        [("command_id", id), ("name", "Given"), ("currency", "CZK"), ("owner", owner), ("next", "/")]
+    };
+    let sign_in = async |email: &'static str| {
+        let mut browser = Browser { app: &app, cookies: Vec::new() };
+        browser.submit("/sign-in", "sign_in", &[("email", email), ("password", PASSWORD)]).await;
+        browser
+    };
+    let (mut admin, mut anna) = (sign_in("admin@example.com").await, sign_in("anna@example.com").await);
+    let given = fields("0190f5fe-7c00-7a00-8000-0000000000b1", " Anna@Example.com ");
+    assert!(sent_to(&admin.submit("/accounts/open", "open_account", &given).await).starts_with("/?__done="));
+    let page = admin.get("/").await;
+    assert!(page.text.contains("title=\"anna@example.com\""), "{}", page.text);
+    let fresh = anna.cookies.iter().all(|(name, _)| name != "daybook_seen");
+    assert!(fresh && anna.get("/").await.text.contains("Given"), "it is hers");
+
+    let nobody = fields("0190f5fe-7c00-7a00-8000-0000000000b2", "nobody@example.com");
+    let back = admin.submit("/accounts/open", "open_account", &nobody).await;
+    let told = admin.get(sent_to(&back).trim_start_matches(&app.url)).await;
+    assert!(told.text.contains("Nobody who can sign in has this e-mail address"), "{}", told.text);
+    assert!(told.text.contains("value=\"nobody@example.com\""), "{}", told.text);
+
+    for (id, owner) in [("c1", "admin@example.com"), ("c2", "nobody@example.com")] {
+        let id = format!("0190f5fe-7c00-7a00-8000-0000000000{id}");
+        let fields =
+            [("command_id", id.as_str()), ("name", "Hers"), ("currency", "CZK"), ("owner", owner), ("next", "/")];
+        let back = anna.submit("/accounts/open", "open_account", &fields).await;
+        let told = anna.get(sent_to(&back).trim_start_matches(&app.url)).await;
+        assert!(
+            told.text.to_lowercase().contains("not a uuid"),
+            "known or not, a customer is told the same: {}",
+            told.text
+        );
+    }
     app.stop().await;
 }

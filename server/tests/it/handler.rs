@@ -114,7 +114,7 @@ async fn w4_an_event_is_skipped_once_by_an_admin_who_says_why() {
     assert_eq!(front.send(&customer(1), skip(1, "ugly")).await, Err(AppError::NotFound));
     let no_reason = Rejection::TextEmpty { field: "reason".to_owned() };
     assert_eq!(front.send(&admin(), skip(1, " ")).await, Err(no_reason.into()));
-    for position in [0, 2] {
+    for position in [0, 2, u64::MAX] {
         let error = front.send(&admin(), skip(position, "ugly")).await.unwrap_err();
         assert!(matches!(&error, AppError::Invalid { field, .. } if field == "position"), "{error:?}");
     }

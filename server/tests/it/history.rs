@@ -20,8 +20,15 @@ use app::{
 use async_trait::async_trait;
 use server::{
     bus::{Bus, BusError, InProcess, LogHead, LogSource, PersonChange},
-    read::{ReadSide, database::ReadDb, dump::dump, projections},
+    read::{
+        ReadSide,
+        database::{ReadDb, ReadDbError},
+        dump::dump,
+        projections,
+        sql::{Sql, Tx},
+    },
 };
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -352,20 +359,52 @@ pub fn now() -> i64 {
     i64::try_from(since.as_micros()).unwrap()
 }
 
-/// A read database in a folder of its own.
-pub struct Place(tempfile::TempDir);
+/// Where the read side's tests have their databases: a PostgreSQL server, or files if there is no word of one. The whole
+/// suite runs on either.
+pub const READ_SERVER: &str = "DAYBOOK_TEST_READ_SERVER";
+
+/// A read database of its own.
+pub enum Place {
+    Folder(tempfile::TempDir),
+    Server { url: String, database: String },
+}
 
 impl Place {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        match std::env::var(READ_SERVER) {
+            Ok(url) => Self::server(url),
+            Err(_) => Self::folder(),
+        }
     }
 
-    pub fn path(&self) -> std::path::PathBuf {
-        self.0.path().join("read.db")
+    pub fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
+    }
+
+    /// A database that is made when it is opened first, on the server at `url`.
+    pub fn server(url: String) -> Self {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        Self::Server { url, database: format!("read_{:016x}", u64::from_be_bytes(random)) }
     }
 
     pub async fn open(&self) -> ReadDb {
-        ReadDb::open(&self.path()).await.unwrap()
+        self.try_open().await.unwrap()
+    }
+
+    pub async fn try_open(&self) -> Result<ReadDb, ReadDbError> {
+        match self {
+            Self::Folder(folder) => ReadDb::open(&folder.path().join("read.db")).await,
+            Self::Server { url, database } => {
+                let mut server = PgConnection::connect(url).await.unwrap();
+                let known = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(database);
+                if known.fetch_optional(&mut server).await.unwrap().is_none() {
+                    server.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}"))).await.unwrap();
+                }
+                let (server, _) = url.rsplit_once('/').unwrap();
+                ReadDb::connect(&format!("{server}/{database}")).await
+            }
+        }
     }
 
     pub async fn start(&self, log: &Arc<Log>) -> Node {
@@ -416,4 +455,14 @@ pub async fn dumped(db: &ReadDb) -> String {
     let mut bytes = Vec::new();
     dump(db, &projections::all(), &mut bytes).await.unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+/// The only value of the only row.
+pub async fn number(tx: &mut Tx, sql: &'static str) -> i64 {
+    Sql::new(sql).fetch_one(tx).await.unwrap().only().unwrap()
+}
+
+/// The only column of all rows.
+pub async fn texts(tx: &mut Tx, sql: &'static str) -> Vec<String> {
+    Sql::new(sql).fetch_all(tx).await.unwrap().iter().map(|row| row.only().unwrap()).collect()
 }

@@ -55,14 +55,14 @@ impl Folder {
         }
     }
 
-    async fn head(&self) -> Head {
+    pub(super) async fn head(&self) -> Head {
         let store = SqliteStore::open(&self.data().write_db()).await.unwrap();
         let head = store.head().await.unwrap();
         store.close().await.unwrap();
         head
     }
 
-    async fn import(&self, file: &Path, overdraft_limit: Option<i64>, balances: bool) -> Outcome {
+    pub(super) async fn import(&self, file: &Path, overdraft_limit: Option<i64>, balances: bool) -> Outcome {
         let node = Node::start(&self.data(), WriterSettings::default()).await.unwrap();
         let (handler, queries) = (node.handler.clone(), node.ports.queries.clone().unwrap());
         let ledger = Arc::new(Direct { handler, queries });
@@ -83,7 +83,7 @@ pub(super) async fn import(
     balances: bool,
 ) -> Outcome {
     let check = check(balances);
-    let plan = Plan { owner: Some(Plan::nobody()), currency: check.currency, overdraft_limit };
+    let plan = Plan { owner: Plan::nobody(), currency: check.currency, overdraft_limit };
     import::import(ledger, file, check, plan, |_| {}).await.unwrap()
 }
 
@@ -133,12 +133,13 @@ async fn volume_goes_in_and_each_balance_is_the_sum_of_its_amounts() {
     assert!(outcome.all_agree(), "{outcome:?}");
     assert_eq!((outcome.rows, outcome.accounts, outcome.checked), (49_102, 1_229, 0));
 
+    let plan = Plan { owner: Plan::nobody(), currency: check(false).currency, overdraft_limit: OVERDRAFT };
     let mut sums = BTreeMap::new();
     let mut rows = Rows::open(&file, check(false)).unwrap().unwrap();
     while let Some(row) = rows.next().unwrap() {
         let row = row.unwrap();
         let amount = if row.kind == Kind::Deposit { row.amount } else { -row.amount };
-        *sums.entry(Plan::account_id(&row.account)).or_insert(0) += amount;
+        *sums.entry(plan.account_id(&row.account)).or_insert(0) += amount;
     }
     let node = Node::start(&folder.data(), WriterSettings::default()).await.unwrap();
     let queries = node.ports.queries.clone().unwrap();

@@ -9,7 +9,7 @@ use app::{
         account::{AccountCommand, AccountEvent, DeclineReason},
     },
     ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
-    wire::{Actor, Event, EventView, Page, Position, Seen, StatementRow, TransferState},
+    wire::{Actor, CurrencyTotal, Event, EventView, Page, Position, Seen, StatementRow, TransferState},
 };
 use server::read::queries::SqlQueries;
 
@@ -469,6 +469,36 @@ async fn r5_an_answer_waits_for_a_position_and_else_says_that_it_is_stale() {
     let (new, ()) = tokio::join!(waiting, async { desk.log.set(history.events.clone()) });
     let new = new.unwrap();
     assert_eq!((new.position, new.stale, new.value.balance), (history.head(), false, 1_001));
+}
+
+#[tokio::test]
+async fn an_overview_adds_up_all_accounts_and_not_only_those_it_lists() {
+    let mut history = History::default();
+    for number in 1..=130 {
+        history.open(number, user(1), "CZK", 0);
+        history.deposit(number, 1_000);
+    }
+    for (number, currency) in [(131, "JPY"), (132, "EUR"), (133, "EUR")] {
+        history.open(number, user(1), currency, 0);
+    }
+    history.deposit(132, i64::MAX);
+    history.deposit(133, i64::MAX);
+    history.account(account(131), AccountCommand::CloseAccount, None);
+    history.open(200, user(2), "CZK", 0);
+    history.deposit(200, 5);
+    let desk = Desk::over(&history).await;
+    let totals = async |viewer: &Viewer| {
+        let overview = desk.queries.overview(viewer, NOW).await.unwrap().value;
+        assert!(overview.accounts.len() <= 100);
+        let line = |line: &CurrencyTotal| (line.currency.code(), line.accounts, line.balance);
+        (overview.totals.position, overview.totals.lines.iter().map(line).collect::<Vec<_>>())
+    };
+    let before_the_last_two = Position(history.head().0 - 2);
+    let eur = ("EUR", 2, i64::MAX);
+    assert_eq!(totals(&customer(1)).await, (before_the_last_two, vec![("CZK", 130, 130_000), eur]));
+    assert_eq!(totals(&customer(2)).await, (history.head(), vec![("CZK", 1, 5)]));
+    assert_eq!(totals(&customer(3)).await, (Position(0), vec![]));
+    assert_eq!(totals(&admin()).await, (history.head(), vec![("CZK", 131, 130_005), eur]));
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use server::read::{
     database::{ReadDb, ReadDbError},
     projections::{self, ApplyError, Decoded, Projection, Tables},
     rebuild::{Progress, RebuildError, install, rebuild, rebuild_live},
+    sql::{Dialect, Tx},
 };
-use sqlx::SqliteConnection;
 
-use crate::history::{History, LONG, Log, NAMES, Place, dumped};
+use crate::history::{History, LONG, Log, NAMES, Place, dumped, number, texts};
 
 /// A place with a read model up to the end of `history`, closed.
 async fn filled(history: &History) -> (Place, String) {
@@ -29,10 +29,16 @@ async fn filled(history: &History) -> (Place, String) {
 
 async fn tables(db: &ReadDb) -> Vec<String> {
     let mut tx = db.read().await.unwrap();
-    sqlx::query_scalar("SELECT name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name")
-        .fetch_all(&mut *tx)
-        .await
-        .unwrap()
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name"
+        }
+        Dialect::Postgres => {
+            "SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable
+             FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1"
+        }
+    };
+    texts(&mut tx, sql).await
 }
 
 /// The schema without how the statements that made it were spelt.
@@ -74,8 +80,7 @@ async fn r4_rows_that_were_changed_behind_its_back_are_gone_after_a_rebuild() {
     let (place, live) = filled(&history).await;
     let db = place.open().await;
     let mut tx = db.write().await.unwrap();
-    sqlx::raw_sql("UPDATE accounts SET balance = balance + 1; DELETE FROM timeline; UPDATE statement SET amount = 0")
-        .execute(&mut *tx)
+    tx.define("UPDATE accounts SET balance = balance + 1; DELETE FROM timeline; UPDATE statement SET amount = 0")
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -112,7 +117,7 @@ async fn r3_a_rebuild_that_was_cut_off_can_simply_be_started_again() {
 
     // Also where nobody starts it again: the next start clears it away.
     let mut tx = db.write().await.unwrap();
-    sqlx::raw_sql("CREATE TABLE accounts__next (id)").execute(&mut *tx).await.unwrap();
+    tx.define("CREATE TABLE accounts__next (id TEXT)").await.unwrap();
     tx.commit().await.unwrap();
     install(&db, &projections::all()).await.unwrap();
     assert!(!tables(&db).await.iter().any(|table| table.contains("__next")));
@@ -133,16 +138,10 @@ async fn r3_on_a_running_node_readers_see_the_old_view_or_the_new_and_never_an_o
             let mut seen = 0;
             while Position::from_i64(seen) < head {
                 let mut tx = side.db.read().await.unwrap();
-                let last: i64 = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM timeline")
-                    .fetch_one(&mut *tx)
-                    .await
-                    .unwrap();
-                let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM timeline").fetch_one(&mut *tx).await.unwrap();
+                let last: i64 = number(&mut tx, "SELECT coalesce(max(position), 0) FROM timeline").await;
+                let rows: i64 = number(&mut tx, "SELECT count(*) FROM timeline").await;
                 let checkpoint: i64 =
-                    sqlx::query_scalar("SELECT position FROM checkpoints WHERE projection = 'timeline'")
-                        .fetch_one(&mut *tx)
-                        .await
-                        .unwrap();
+                    number(&mut tx, "SELECT position FROM checkpoints WHERE projection = 'timeline'").await;
                 assert_eq!((last, rows), (checkpoint, checkpoint), "whole, and at its checkpoint");
                 assert!(last >= seen, "time runs backwards");
                 seen = last;
@@ -208,24 +207,18 @@ impl Projection for Counter {
         }
     }
 
-    async fn apply(
-        &self,
-        tx: &mut SqliteConnection,
-        tables: Tables,
-        events: &[&Decoded],
-        _: &mut Changes,
-    ) -> Result<(), ApplyError> {
+    async fn apply(&self, tx: &mut Tx, tables: Tables, events: &[&Decoded], _: &mut Changes) -> Result<(), ApplyError> {
         for decoded in events {
             if self.refuses == Some(decoded.envelope.position) {
                 return Err(ApplyError::event(decoded, "no"));
             }
             let position = decoded.envelope.position.as_i64();
             let statement = if self.version == 1 {
-                tables.sql("INSERT INTO counter{next} VALUES (?)")
+                tables.sql("INSERT INTO counter{next} VALUES (?)").bind(position)
             } else {
-                tables.sql("INSERT INTO counter{next} VALUES (?1, 2 * ?1)")
+                tables.sql("INSERT INTO counter{next} VALUES (?, 2 * CAST(? AS BIGINT))").bind(position).bind(position)
             };
-            sqlx::query(statement).bind(position).execute(&mut *tx).await?;
+            statement.execute(tx).await?;
             self.applied.fetch_add(1, Ordering::SeqCst);
         }
         Ok(())
@@ -246,9 +239,8 @@ async fn r3_after_an_upgrade_the_tables_are_rebuilt_by_themselves() {
     assert!(*node.side.position("counter").unwrap().borrow() >= Position(200));
     assert!(node.side.wait_for(&["counter"], history.head(), LONG).await);
     let mut tx = node.side.db.read().await.unwrap();
-    let (rows, doubles): (i64, i64) =
-        sqlx::query_as("SELECT count(*), sum(double) FROM counter").fetch_one(&mut *tx).await.unwrap();
-    assert_eq!((rows, doubles), (300, 300 * 301));
+    assert_eq!(number(&mut tx, "SELECT count(*) FROM counter").await, 300);
+    assert_eq!(number(&mut tx, "SELECT CAST(sum(double) AS BIGINT) FROM counter").await, 300 * 301);
     drop(tx);
     node.stop().await;
 
@@ -289,7 +281,7 @@ async fn r3_one_projection_that_cannot_be_rebuilt_does_not_keep_the_others_from_
     assert_eq!(switched, NAMES);
     assert_eq!(dumped(&db).await, live);
     let mut tx = db.read().await.unwrap();
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM counter").fetch_one(&mut *tx).await.unwrap();
+    let rows: i64 = number(&mut tx, "SELECT count(*) FROM counter").await;
     assert_eq!(rows, 300, "the live table is as it was");
 }
 
@@ -298,15 +290,29 @@ async fn a_read_database_of_a_newer_daybook_is_refused() {
     let place = Place::new();
     let db = place.open().await;
     let mut tx = db.write().await.unwrap();
-    sqlx::raw_sql(
+    tx.define(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'of tomorrow', 1, x'00', 1)",
+         SELECT 9999, 'of tomorrow', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
     )
-    .execute(&mut *tx)
     .await
     .unwrap();
     tx.commit().await.unwrap();
     db.close().await;
-    let error = ReadDb::open(&place.path()).await.unwrap_err();
+    let error = place.try_open().await.unwrap_err();
     assert!(matches!(error, ReadDbError::Newer { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn r4_the_same_events_make_the_same_dump_wherever_they_are_kept() {
+    let history = History::random(29, 1_500);
+    let (here, there) = (Place::new(), Place::folder());
+    let mut dumps = vec![];
+    for place in [&here, &there] {
+        let node = place.start(&Log::new(history.events.clone())).await;
+        node.reaches(history.head()).await;
+        dumps.push(node.dump().await);
+        node.stop().await;
+    }
+    assert_eq!(dumps[0], dumps[1]);
+    assert!(dumps[0].lines().count() > 1_500, "every event is in the timeline at least");
 }

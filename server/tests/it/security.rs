@@ -1,6 +1,11 @@
 //! The edge, and the table of who may what, tried for every route.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use app::{
     api::AppError,
@@ -12,6 +17,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderValue, Request, header},
     response::Response,
 };
@@ -111,6 +117,68 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let response = ask(&router, sign_in("wait")).await;
     assert_eq!(response.status(), 504);
     assert_eq!(problem(response).await["code"], "timed_out");
+}
+
+/// `GET path` from this peer, which says this of where the request comes from.
+async fn visit(router: &Router, path: &str, peer: &str, forwarded: Option<&str>) -> Response {
+    let mut request = Request::get(path);
+    if let Some(forwarded) = forwarded {
+        request = request.header("x-forwarded-for", forwarded);
+    }
+    let mut request = request.body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 40_000)));
+    ask(router, request).await
+}
+
+fn limited(trusted_proxies: &[&str]) -> Router {
+    let trusted_proxies = trusted_proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+    scripted(WebOptions { rate_limit: NonZeroU32::new(1), trusted_proxies, ..WebOptions::default() }).0
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_served() {
+    let router = limited(&[]);
+    // A burst is five seconds' worth.
+    for _ in 0..5 {
+        assert_eq!(visit(&router, "/api/v1/status", "203.0.113.9", None).await.status(), 200);
+    }
+    // Whatever it says of itself.
+    let refused = visit(&router, "/api/v1/status", "203.0.113.9", Some("198.51.100.1")).await;
+    assert_eq!(refused.status(), 429);
+    let wait: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=2).contains(&wait), "{wait}");
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    assert!(refused.headers().contains_key("content-security-policy"));
+    assert_eq!(problem(refused).await["code"], "too_many_requests");
+    assert_eq!(visit(&router, "/live", "203.0.113.9", None).await.status(), 429);
+    for free in ["/healthz", "/readyz", "/pkg/none.js"] {
+        assert_ne!(visit(&router, free, "203.0.113.9", None).await.status(), 429, "{free}");
+    }
+    assert_eq!(visit(&router, "/api/v1/status", "203.0.113.10", None).await.status(), 200);
+    // This machine, and a proxy on it that was not named.
+    for _ in 0..20 {
+        assert_eq!(visit(&router, "/api/v1/status", "127.0.0.1", Some("203.0.113.9")).await.status(), 200);
+        assert_eq!(visit(&router, "/api/v1/status", "::1", None).await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_on_this_machine_each_client_has_a_rate_of_its_own() {
+    let router = limited(&["127.0.0.1"]);
+    for client in ["203.0.113.9", "198.51.100.1"] {
+        for _ in 0..5 {
+            assert_eq!(visit(&router, "/api/v1/status", "127.0.0.1", Some(client)).await.status(), 200);
+        }
+        assert_eq!(visit(&router, "/api/v1/status", "127.0.0.1", Some(client)).await.status(), 429);
+    }
+}
+
+#[tokio::test]
+async fn a_rate_limit_of_zero_is_none() {
+    let (router, _) = scripted(WebOptions { rate_limit: NonZeroU32::new(0), ..WebOptions::default() });
+    for _ in 0..50 {
+        assert_eq!(visit(&router, "/api/v1/status", "203.0.113.9", None).await.status(), 200);
+    }
 }
 
 #[tokio::test]
@@ -278,6 +346,7 @@ async fn who_may_what_on_every_route() {
         ("/api/v1/events", "/api/v1/events".to_owned(), [NOBODY, 404, 404, 200]),
         ("/api/v1/streams/{stream}", format!("/api/v1/streams/account-{account}"), [NOBODY, 200, 404, 200]),
         ("/api/v1/streams/{stream}", format!("/api/v1/streams/{stream}"), [NOBODY, 200, 404, 200]),
+        ("/api/v1/users", "/api/v1/users?email=anna@example.com".to_owned(), [NOBODY, 404, 404, 200]),
         ("/api/v1/status", "/api/v1/status".to_owned(), [200, 200, 200, 200]),
     ];
     for (method, route, _) in rest::routes() {

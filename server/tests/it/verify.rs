@@ -11,6 +11,7 @@ use server::write::{
 };
 use sqlx::{Executor as _, SqliteConnection};
 
+use super::import::Folder;
 use crate::write_support::{Chain, TempLog, account, command, deposited, opened};
 
 /// Ten events on three accounts: 1, 2, 3, 1, 2, 3, …
@@ -202,4 +203,43 @@ async fn an_event_that_this_program_cannot_read_is_counted_but_its_hash_still_ho
     let verified = check(&store, &[]).await.unwrap();
     assert_eq!((verified.events, verified.unreadable), (2, 1));
     assert_eq!(verified.first_unreadable.unwrap().position, Position(2));
+}
+
+/// A ledger with history and a key, and an anchor of it in a file.
+async fn anchored() -> (Folder, std::path::PathBuf) {
+    let folder = Folder::new();
+    assert_eq!(folder.daybook(&["demo"]).await, Ok(true));
+    let head = folder.head().await;
+    let keys = SigningKeys::load_or_create(&folder.data().signing_key()).unwrap();
+    let file = folder.file("anchor", Anchor::sign(&head, 1, &keys).to_line());
+    (folder, file)
+}
+
+#[tokio::test]
+async fn a_lost_key_is_not_replaced_by_whoever_anchors_or_verifies() {
+    let (folder, file) = anchored().await;
+    let key = folder.data().signing_key();
+    assert_eq!(folder.daybook(&["anchor"]).await, Ok(true));
+    std::fs::remove_file(&key).unwrap();
+    let refused = folder.daybook(&["anchor"]).await.unwrap_err();
+    assert!(refused.contains("there is no signing key in") && refused.contains("backup"), "{refused}");
+    assert_eq!(folder.daybook(&["verify"]).await, Ok(true));
+    // The anchor carries the public key it was signed with: its hash is checked, and that is said.
+    assert_eq!(folder.daybook(&["verify", "--anchor", file.to_str().unwrap()]).await, Ok(true));
+    assert!(!key.exists(), "a key was made");
+}
+
+#[tokio::test]
+async fn an_anchor_of_another_key_holds_only_against_that_key() {
+    let (folder, file) = anchored().await;
+    let file = file.to_str().unwrap();
+    let lost = SigningKeys::load(&folder.data().signing_key()).unwrap().unwrap();
+    std::fs::remove_file(folder.data().signing_key()).unwrap();
+    SigningKeys::load_or_create(&folder.data().signing_key()).unwrap();
+    let refused = folder.daybook(&["verify", "--anchor", file]).await.unwrap_err();
+    assert!(refused.contains("not this ledger's") && refused.contains("--anchor-key"), "{refused}");
+    let key = app::wire::Hash(lost.verifying_key().to_bytes()).to_string();
+    assert_eq!(folder.daybook(&["verify", "--anchor", file, "--anchor-key", &key]).await, Ok(true));
+    let other = app::wire::Hash(SigningKeys::from_seed([8; 32]).verifying_key().to_bytes()).to_string();
+    assert!(folder.daybook(&["verify", "--anchor", file, "--anchor-key", &other]).await.is_err());
 }

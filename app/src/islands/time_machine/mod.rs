@@ -1,23 +1,26 @@
 //! A stream's life, replayed in the browser with the ledger's own code: any moment, its state and what it changed.
 
 mod replay;
+#[cfg(feature = "ssr")]
+mod still;
 
 use serde::Serialize;
+
+#[cfg(feature = "ssr")]
+pub use self::still::Still;
 
 use self::replay::{Chain, State, Stored, changes, evolve, replay, verify};
 use super::{
     Part,
     events::actor,
     html::Html,
-    ledger::{cell, cell_of, fact, icon, id, link, mark, row, said, short_id, table},
+    ledger::{cell, cell_of, fact, icon, id, link, mark, row, said, table},
 };
-#[cfg(feature = "ssr")]
-use crate::wire::Version;
 use crate::{
     domain::{Currency, UserId},
     links,
     locale::Locale,
-    wire::{Actor, FromJson as _, Json, LiveQuery, StreamId, from_json},
+    wire::{Actor, FromJson as _, Hash, Json, LiveQuery, StreamId, Version, from_json},
     words::{self, Mark, Said},
 };
 
@@ -32,8 +35,8 @@ pub struct TimeMachine {
     stream: StreamId,
     /// How many events have happened at the moment shown; `None`: all of them, and each new one.
     at: Option<usize>,
-    /// The viewer, called by name where they did something.
-    me: (UserId, String),
+    /// Those who are called by name where they did something.
+    people: Vec<(UserId, String)>,
     locale: Locale,
     /// From the first on. The browser fetches them, once.
     #[serde(skip)]
@@ -42,14 +45,14 @@ pub struct TimeMachine {
     chain: Chain,
 }
 
-from_json! { TimeMachine { stream, at, me, locale; events, chain } }
+from_json! { TimeMachine { stream, at, people, locale; events, chain } }
 
 impl TimeMachine {
     /// `at`: the version to stand at, the newest if absent.
     #[cfg(feature = "ssr")]
-    pub fn new(stream: StreamId, at: Option<Version>, me: (UserId, String), locale: Locale) -> Self {
+    pub fn new(stream: StreamId, at: Option<Version>, people: Vec<(UserId, String)>, locale: Locale) -> Self {
         let at = at.and_then(|at| usize::try_from(at.0).ok());
-        Self { stream, at, me, locale, events: Vec::new(), chain: Chain::Unbroken }
+        Self { stream, at, people, locale, events: Vec::new(), chain: Chain::Unbroken }
     }
 
     /// How many events have happened at the moment shown, at least one.
@@ -116,34 +119,62 @@ impl Part for TimeMachine {
         let (earlier, rest) = self.events.split_at((here - 1).min(self.events.len()));
         let Some((last, _)) = rest.split_first() else { return };
         let before = replay(earlier);
-        let event = last.event();
-        let after = event.as_ref().map_or_else(|| before.clone(), |event| evolve(before.clone(), event));
+        let after = after(&before, last);
         self.draw_seal(html);
         self.draw_scrubber(html, here, last);
+        let reversed_by = self.events.iter().find(|event| event.reverses() == Some(last.event_id));
+        let moment = Moment {
+            event: last,
+            before: &before,
+            after: &after,
+            previous: earlier.last().map(|previous| previous.hash),
+            reversed_by: reversed_by.map(|event| event.version),
+        };
+        self.draw_moment(html, &moment);
+        let around = here.saturating_sub(AROUND)..(here + AROUND).min(self.events.len());
+        self.draw_entries(html, self.events[around].iter().rev(), &moment);
+    }
+}
+
+/// The state after an event; one that cannot be read changes nothing that is shown.
+fn after(before: &State, event: &Stored) -> State {
+    event.event().map_or_else(|| before.clone(), |event| evolve(before.clone(), &event))
+}
+
+/// An event of a stream with the states around it.
+struct Moment<'a> {
+    event: &'a Stored,
+    before: &'a State,
+    after: &'a State,
+    /// Of the event before it.
+    previous: Option<Hash>,
+    /// The entry that undid this one.
+    reversed_by: Option<Version>,
+}
+
+impl TimeMachine {
+    fn draw_moment(&self, html: &mut Html, moment: &Moment<'_>) {
         html.el("div", &[("class", "moments")], |html| {
             html.el("section", &[("class", "moment-event")], |html| {
                 html.put("h2", &[], "What happened");
-                self.draw_event(html, last, earlier.last(), after.currency());
+                self.draw_event(html, moment);
             });
             html.el("section", &[("class", "moment-change")], |html| {
                 html.put("h2", &[], "What it changed");
-                draw_changes(html, &changes(&before, &after, &self.locale));
+                draw_changes(html, &changes(moment.before, moment.after, &self.locale));
             });
             html.el("section", &[("class", "moment-state")], |html| {
                 html.put("h2", &[], "The state then");
                 html.el("dl", &[("class", "facts")], |html| {
-                    for (name, text, _) in after.facts(&self.locale).into_iter().filter(|(_, text, _)| !text.is_empty())
-                    {
+                    let facts = moment.after.facts(&self.locale).into_iter();
+                    for (name, text, _) in facts.filter(|(_, text, _)| !text.is_empty()) {
                         fact(html, name, |html| html.text(&text));
                     }
                 });
             });
         });
-        self.draw_entries(html, here, &after);
     }
-}
 
-impl TimeMachine {
     fn draw_seal(&self, html: &mut Html) {
         let count = self.locale.format_count(self.events.len() as u64);
         let (state, text) = match self.chain {
@@ -176,21 +207,32 @@ impl TimeMachine {
                 let named = [("aria-label", "Entry"), ("aria-valuetext", label.as_str()), ("data-do", "at")];
                 html.open("input", &[range.as_slice(), &named].concat());
             });
-            html.el("div", &[("class", "scrub-tools")], |html| {
-                for (what, text, to) in
-                    [("back", "Back", here.saturating_sub(1).max(1)), ("next", "Next", (here + 1).min(count))]
-                {
-                    let href = format!("?at={to}");
-                    html.put("a", &[("class", "button"), ("href", &href), ("data-do", what)], text);
-                }
-                html.put("output", &[], &label);
-                html.put("time", &[], &self.locale.format_moment(last.recorded_at));
-            });
+            self.draw_tools(html, here, count, last.recorded_at);
         });
     }
 
-    fn draw_event(&self, html: &mut Html, last: &Stored, previous: Option<&Stored>, currency: Option<Currency>) {
-        let words = say(last, currency, &self.locale);
+    fn draw_tools(&self, html: &mut Html, here: usize, count: usize, recorded_at: i64) {
+        html.el("div", &[("class", "scrub-tools")], |html| {
+            for (what, text, to) in
+                [("back", "Back", here.saturating_sub(1).max(1)), ("next", "Next", (here + 1).min(count))]
+            {
+                let href = format!("?at={to}");
+                html.put("a", &[("class", "button"), ("href", &href), ("data-do", what)], text);
+            }
+            html.put("output", &[], &format!("Entry {here} of {count}"));
+            html.put("time", &[], &self.locale.format_moment(recorded_at));
+        });
+    }
+
+    /// Who did it, by name where that is known.
+    fn by(&self, who: Option<Actor>) -> String {
+        let name = self.people.iter().find(|(id, _)| who == Some(Actor::User(*id)));
+        name.map_or_else(|| actor(who), |(_, name)| name.clone())
+    }
+
+    fn draw_event(&self, html: &mut Html, moment: &Moment<'_>) {
+        let last = moment.event;
+        let words = say(last, moment.after.currency(), &self.locale);
         html.el("p", &[("class", "said")], |html| {
             mark(html, words.mark);
             html.text(&words.text);
@@ -199,28 +241,31 @@ impl TimeMachine {
             }
         });
         html.el("dl", &[("class", "facts")], |html| {
-            let by = last.actor();
-            let by = if by == Some(Actor::User(self.me.0)) { self.me.1.clone() } else { actor(by) };
-            fact(html, "By", |html| html.text(&by));
+            let by = self.by(last.actor());
+            if !by.is_empty() {
+                fact(html, "By", |html| html.text(&by));
+            }
             fact(html, "Recorded", |html| html.text(&self.locale.format_moment(last.recorded_at)));
             fact(html, "Position", |html| html.text(&self.locale.format_count(last.position.0)));
             fact(html, "Type", |html| {
                 html.put("span", &[("class", "code")], &format!("{} · {}", last.event_type, last.schema));
             });
             fact(html, "Hash", |html| id(html, "hash", &last.hash.to_string()));
-            if let Some(previous) = previous {
-                fact(html, "Before it", |html| id(html, "hash", &previous.hash.to_string()));
+            if let Some(previous) = moment.previous {
+                fact(html, "Before it", |html| id(html, "hash", &previous.to_string()));
             }
             fact(html, "Together with", |html| {
                 link(html, "", &links::correlation(last.correlation_id), "all that this command led to");
             });
             if let Some(cause) = last.causation_id {
-                fact(html, "Because of", |html| {
-                    html.put(
-                        "span",
-                        &[("class", "id"), ("title", &cause.to_string())],
-                        &format!("event {}", short_id(&cause.to_string())),
-                    );
+                fact(html, "Because of", |html| link(html, "", &links::event(cause), "the event before it"));
+            }
+            if let Some(reversed) = last.reverses() {
+                fact(html, "Reverses", |html| link(html, "", &links::event(reversed), "an earlier entry"));
+            }
+            if let Some(by) = moment.reversed_by {
+                fact(html, "Reversed by", |html| {
+                    link(html, "", &links::moment(last.stream, by), &format!("entry {by}"));
                 });
             }
         });
@@ -231,21 +276,21 @@ impl TimeMachine {
         });
     }
 
-    fn draw_entries(&self, html: &mut Html, here: usize, state: &State) {
-        let around = here.saturating_sub(AROUND)..(here + AROUND).min(self.events.len());
+    /// `entries`: newest first.
+    fn draw_entries<'a>(&self, html: &mut Html, entries: impl Iterator<Item = &'a Stored>, shown: &Moment<'_>) {
         let columns = [("ref", "Entry"), ("", "What happened"), ("date", "Recorded"), ("", "Hash")];
         html.el("section", &[("class", "section")], |html| {
             html.el("div", &[("class", "section-head")], |html| html.put("h2", &[], "Entries"));
             table(html, "ledger", "Entries of this stream, newest first", &columns, |html| {
-                for event in self.events[around].iter().rev() {
+                for event in entries {
                     let moment = links::moment(event.stream, event.version);
-                    let class = if event.version.0 == here as u64 { "here" } else { "" };
+                    let class = if event.version == shown.event.version { "here" } else { "" };
                     row(html, u128::from(event.version.0), "", class, |html| {
                         cell_of(html, "ref", "side", |html| {
                             link(html, "moment", &moment, &format!("#{}", event.version));
                         });
                         cell_of(html, "what", "lead", |html| {
-                            said(html, &say(event, state.currency(), &self.locale), &moment);
+                            said(html, &say(event, shown.after.currency(), &self.locale), &moment);
                         });
                         cell(html, "date", "sub", &self.locale.format_moment(event.recorded_at));
                         cell_of(html, "", "end", |html| id(html, "hash", &event.hash.to_string()));

@@ -6,6 +6,7 @@ use crate::{
         account::{self, Account},
         transfer::{self, Transfer, TransferStatus},
     },
+    islands::ledger::short_id,
     locale::Locale,
     wire::{
         Actor, Envelope, Event, FromJson, GENESIS, Hash, Json, Position, StreamId, Version, event_hash, read_event,
@@ -54,6 +55,14 @@ impl Stored {
     /// `None`: written by a newer Daybook.
     pub(super) fn event(&self) -> Option<Event> {
         read_event(&self.event_type, self.schema, &self.payload)
+    }
+
+    /// The entry that this one undoes.
+    pub(super) fn reverses(&self) -> Option<EventId> {
+        match self.event()? {
+            Event::Account(account::AccountEvent::EntryReversed { event_id, .. }) => Some(event_id),
+            Event::Account(_) | Event::Transfer(_) | Event::Session(_) | Event::Projection(_) => None,
+        }
     }
 
     /// Who did it, where the viewer may see that.
@@ -136,7 +145,7 @@ impl State {
             (text, Some(minor))
         };
         let text = |text: String| (text, None);
-        let id = |id: Option<AccountId>| text(id.map_or_else(String::new, |id| super::short_id(&id.to_string())));
+        let id = |id: Option<AccountId>| text(id.map_or_else(String::new, |id| short_id(&id.to_string())));
         let facts: Vec<(&'static str, (String, Option<i64>))> = if self.transfer == Transfer::default() {
             let account = &self.account;
             vec![

@@ -45,8 +45,10 @@ struct Topic {
 
 impl Topic {
     fn of(query: LiveQuery, viewer: &Viewer) -> Self {
-        let personal =
-            matches!(query, LiveQuery::Accounts | LiveQuery::Movements | LiveQuery::Transfers | LiveQuery::Events);
+        let personal = matches!(
+            query,
+            LiveQuery::Accounts | LiveQuery::Totals | LiveQuery::Movements | LiveQuery::Transfers | LiveQuery::Events
+        );
         Self { query, of: (personal && !viewer.is_admin()).then_some(viewer.user_id) }
     }
 }
@@ -167,7 +169,11 @@ impl Hub {
             for row in &committed.rows {
                 let heard = topics_of(row).into_iter().flatten().filter(|topic| topics.contains_key(topic));
                 match row {
-                    Changed::Account(view) => add(&mut messages, heard, view),
+                    Changed::Account(view) => {
+                        let sums = [None, Some(view.owner)].map(|of| Topic { query: LiveQuery::Totals, of });
+                        looks.extend(sums.into_iter().filter(|topic| topics.contains_key(topic)));
+                        add(&mut messages, heard, view);
+                    }
                     Changed::Statement { view, .. } => add(&mut messages, heard, view),
                     Changed::Transfer { view, .. } => add(&mut messages, heard, view),
                     Changed::TrialBalance(view) => add(&mut messages, heard, view),

@@ -10,12 +10,12 @@ use app::{
     wire::{AccountView, Event, Position, Version},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{choice, json_array, pieces, position, text, version, word},
+        columns::{choice, json_array, position, text, version, word},
+        sql::{DbError, Row as DbRow, Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
 };
@@ -47,12 +47,12 @@ impl Projection for Accounts {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/accounts.sql")
+        include_str!("../../../../migrations/read/projections/accounts.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -140,29 +140,26 @@ impl Row {
     }
 }
 
-async fn load(
-    tx: &mut SqliteConnection,
-    tables: Tables,
-    events: &[&Decoded],
-) -> Result<HashMap<AccountId, Row>, ApplyError> {
+async fn load(tx: &mut Tx, tables: Tables, events: &[&Decoded]) -> Result<HashMap<AccountId, Row>, ApplyError> {
     let touched: BTreeSet<_> = events
         .iter()
         .filter(|decoded| matches!(decoded.event, Event::Account(_)))
         .map(|decoded| AccountId(decoded.envelope.stream.id))
         .collect();
-    let rows = sqlx::query(tables.sql(
-        "SELECT id, owner, name, currency, balance, held, expected, available, overdraft_limit, status, opened_at,
+    let rows = tables
+        .sql(
+            "SELECT id, owner, name, currency, balance, held, expected, available, overdraft_limit, status, opened_at,
                 version, position
-         FROM accounts{next} WHERE id IN (SELECT value FROM json_each(?))",
-    ))
-    .bind(json_array(touched))
-    .fetch_all(tx)
-    .await?;
-    Ok(rows.iter().map(|row| view(row).map(|view| (view.id, Row::of(view)))).collect::<Result<_, sqlx::Error>>()?)
+         FROM accounts{next} WHERE id IN (SELECT value FROM {keys})",
+        )
+        .bind(json_array(touched))
+        .fetch_all(tx)
+        .await?;
+    Ok(rows.iter().map(|row| view(row).map(|view| (view.id, Row::of(view)))).collect::<Result<_, DbError>>()?)
 }
 
 /// A row of `accounts`, all columns by name.
-pub fn view(row: &SqliteRow) -> Result<AccountView, sqlx::Error> {
+pub fn view(row: &DbRow) -> Result<AccountView, DbError> {
     Ok(AccountView {
         id: text(row, "id")?,
         owner: text(row, "owner")?,
@@ -180,37 +177,35 @@ pub fn view(row: &SqliteRow) -> Result<AccountView, sqlx::Error> {
     })
 }
 
-async fn save(tx: &mut SqliteConnection, tables: Tables, views: &[AccountView]) -> Result<(), ApplyError> {
-    for piece in pieces(views) {
-        QueryBuilder::new(tables.text(
+async fn save(tx: &mut Tx, tables: Tables, views: &[AccountView]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text(
             "INSERT INTO accounts{next} (id, owner, name, currency, balance, held, expected, available,
-                 overdraft_limit, status, opened_at, version, position) ",
-        ))
-        .push_values(piece, |mut values, view| {
-            values
-                .push_bind(view.id.to_string())
-                .push_bind(view.owner.to_string())
-                .push_bind(view.name.as_str())
-                .push_bind(view.currency.code())
-                .push_bind(view.balance)
-                .push_bind(view.held)
-                .push_bind(view.expected)
-                .push_bind(view.available)
-                .push_bind(view.overdraft_limit)
-                .push_bind(word(&view.status))
-                .push_bind(view.opened_at)
-                .push_bind(view.version.as_i64())
-                .push_bind(view.position.as_i64());
-        })
-        .push(
-            " ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, held = excluded.held,
+                 overdraft_limit, status, opened_at, version, position)",
+        ),
+        " ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, held = excluded.held,
                   expected = excluded.expected, available = excluded.available,
                   overdraft_limit = excluded.overdraft_limit, status = excluded.status,
                   version = excluded.version, position = excluded.position",
-        )
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+        views.iter().map(|view| {
+            [
+                view.id.to_string().into(),
+                view.owner.to_string().into(),
+                view.name.as_str().into(),
+                view.currency.code().into(),
+                view.balance.into(),
+                view.held.into(),
+                view.expected.into(),
+                view.available.into(),
+                view.overdraft_limit.into(),
+                word(&view.status).into(),
+                view.opened_at.into(),
+                view.version.as_i64().into(),
+                view.position.as_i64().into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }

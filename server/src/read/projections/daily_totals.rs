@@ -7,12 +7,12 @@ use app::{
     wire::{Event, Position, Version},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{json_array, pieces, text},
+        columns::{json_array, text},
+        sql::{Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
     entry::entry,
@@ -45,12 +45,12 @@ impl Projection for DailyTotals {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/daily_totals.sql")
+        include_str!("../../../../migrations/read/projections/daily_totals.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -79,14 +79,15 @@ impl Projection for DailyTotals {
 }
 
 /// Adds what these days had before the batch.
-async fn add_earlier(tx: &mut SqliteConnection, tables: Tables, days: &mut Days) -> Result<(), ApplyError> {
-    let rows = sqlx::query(tables.sql(
-        "SELECT account_id, date, money_in, money_out
-         FROM json_each(?) JOIN daily_totals{next} ON account_id = value ->> 0 AND date = value ->> 1",
-    ))
-    .bind(json_array(days.keys()))
-    .fetch_all(tx)
-    .await?;
+async fn add_earlier(tx: &mut Tx, tables: Tables, days: &mut Days) -> Result<(), ApplyError> {
+    let rows = tables
+        .sql(
+            "SELECT account_id, date, money_in, money_out
+         FROM {pairs} JOIN daily_totals{next} ON account_id = value ->> 0 AND date = value ->> 1",
+        )
+        .bind(json_array(days.keys()))
+        .fetch_all(tx)
+        .await?;
     for row in &rows {
         let day = days.entry((text(row, "account_id")?, text(row, "date")?)).or_default();
         // Only ever growing, so that where a sum stops at the end of i64 does not depend on the batches.
@@ -96,28 +97,24 @@ async fn add_earlier(tx: &mut SqliteConnection, tables: Tables, days: &mut Days)
     Ok(())
 }
 
-async fn save(tx: &mut SqliteConnection, tables: Tables, days: &Days) -> Result<(), ApplyError> {
+async fn save(tx: &mut Tx, tables: Tables, days: &Days) -> Result<(), ApplyError> {
     let days: Vec<_> = days.iter().collect();
-    for piece in pieces(&days) {
-        QueryBuilder::new(
-            tables.text("INSERT INTO daily_totals{next} (account_id, date, money_in, money_out, version, position) "),
-        )
-        .push_values(piece, |mut values, ((account, date), day)| {
-            values
-                .push_bind(account.to_string())
-                .push_bind(date.to_string())
-                .push_bind(day.money_in)
-                .push_bind(day.money_out)
-                .push_bind(day.version.as_i64())
-                .push_bind(day.position.as_i64());
-        })
-        .push(
-            " ON CONFLICT (account_id, date) DO UPDATE SET money_in = excluded.money_in,
+    insert(
+        tx,
+        &tables.text("INSERT INTO daily_totals{next} (account_id, date, money_in, money_out, version, position)"),
+        " ON CONFLICT (account_id, date) DO UPDATE SET money_in = excluded.money_in,
                   money_out = excluded.money_out, version = excluded.version, position = excluded.position",
-        )
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+        days.iter().map(|((account, date), day)| {
+            [
+                account.to_string().into(),
+                date.to_string().into(),
+                day.money_in.into(),
+                day.money_out.into(),
+                day.version.as_i64().into(),
+                day.position.as_i64().into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }

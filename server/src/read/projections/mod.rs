@@ -16,9 +16,11 @@ use std::sync::Arc;
 
 use app::wire::{Envelope, Event, Position};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::changes::Changes;
+use super::{
+    changes::Changes,
+    sql::{DbError, Sql, Tx},
+};
 
 pub use accounts::{Accounts, view as account_view};
 pub use daily_totals::DailyTotals;
@@ -41,7 +43,7 @@ pub enum ApplyError {
     #[error("{what}")]
     Event { position: Position, what: String },
     #[error("the read database does not take it: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DbError),
 }
 
 impl ApplyError {
@@ -67,9 +69,9 @@ impl Tables {
         template.replace("{next}", if self == Self::Next { Self::NEXT } else { "" })
     }
 
-    /// [`Self::text`] as sqlx takes it. Safe: nothing but the suffix is put into a static text.
-    pub fn sql(self, template: &'static str) -> AssertSqlSafe<String> {
-        AssertSqlSafe(self.text(template))
+    /// [`Self::text`], as a statement to be bound.
+    pub fn sql<'v>(self, template: &'static str) -> Sql<'v> {
+        Sql::new(self.text(template))
     }
 }
 
@@ -92,7 +94,7 @@ pub trait Projection: Send + Sync {
     /// Applies `events`, which follow on what `tables` show. The same events in any batches leave the same rows.
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,

@@ -7,12 +7,12 @@ use app::{
     wire::{Event, StatementRow},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{choice, json_array, optional, pieces, position, text, version, word},
+        columns::{choice, json_array, optional, position, text, version, word},
+        sql::{DbError, Row, Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
     entry::entry,
@@ -35,12 +35,12 @@ impl Projection for Statement {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/statement.sql")
+        include_str!("../../../../migrations/read/projections/statement.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -122,37 +122,32 @@ impl Projection for Statement {
     }
 }
 
-async fn save_owners(
-    tx: &mut SqliteConnection,
-    tables: Tables,
-    opened: &[(AccountId, UserId)],
-) -> Result<(), ApplyError> {
-    for piece in pieces(opened) {
-        QueryBuilder::new(tables.text("INSERT INTO statement_accounts{next} (account_id, owner) "))
-            .push_values(piece, |mut values, (account, owner)| {
-                values.push_bind(account.to_string()).push_bind(owner.to_string());
-            })
-            .build()
-            .execute(&mut *tx)
-            .await?;
-    }
+async fn save_owners(tx: &mut Tx, tables: Tables, opened: &[(AccountId, UserId)]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text("INSERT INTO statement_accounts{next} (account_id, owner)"),
+        "",
+        opened.iter().map(|(account, owner)| [account.to_string().into(), owner.to_string().into()]),
+    )
+    .await?;
     Ok(())
 }
 
 /// Whose accounts these entries are in.
 async fn load_owners(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     rows: &[StatementRow],
 ) -> Result<HashMap<AccountId, UserId>, ApplyError> {
     let accounts: BTreeSet<_> = rows.iter().map(|row| row.account_id).collect();
-    let rows = sqlx::query(tables.sql(
-        "SELECT account_id, owner FROM statement_accounts{next}
-         WHERE account_id IN (SELECT value FROM json_each(?))",
-    ))
-    .bind(json_array(accounts))
-    .fetch_all(tx)
-    .await?;
+    let rows = tables
+        .sql(
+            "SELECT account_id, owner FROM statement_accounts{next}
+         WHERE account_id IN (SELECT value FROM {keys})",
+        )
+        .bind(json_array(accounts))
+        .fetch_all(tx)
+        .await?;
     rows.iter().map(|row| Ok((text(row, "account_id")?, text(row, "owner")?))).collect()
 }
 
@@ -164,7 +159,7 @@ struct Descriptions {
 }
 
 impl Descriptions {
-    async fn load(tx: &mut SqliteConnection, tables: Tables, events: &[&Decoded]) -> Result<Self, ApplyError> {
+    async fn load(tx: &mut Tx, tables: Tables, events: &[&Decoded]) -> Result<Self, ApplyError> {
         let touched: BTreeSet<_> = events
             .iter()
             .filter_map(|decoded| match &decoded.event {
@@ -175,13 +170,14 @@ impl Descriptions {
             .collect();
         let mut known = BTreeMap::new();
         if !touched.is_empty() {
-            let rows = sqlx::query(tables.sql(
-                "SELECT transfer_id, description FROM statement_transfers{next}
-                 WHERE transfer_id IN (SELECT value FROM json_each(?))",
-            ))
-            .bind(json_array(touched))
-            .fetch_all(tx)
-            .await?;
+            let rows = tables
+                .sql(
+                    "SELECT transfer_id, description FROM statement_transfers{next}
+                 WHERE transfer_id IN (SELECT value FROM {keys})",
+                )
+                .bind(json_array(touched))
+                .fetch_all(tx)
+                .await?;
             for row in &rows {
                 known.insert(text(row, "transfer_id")?, row.try_get("description")?);
             }
@@ -209,25 +205,21 @@ impl Descriptions {
         self.known.get(&id).map(String::as_str)
     }
 
-    async fn save(self, tx: &mut SqliteConnection, tables: Tables) -> Result<(), ApplyError> {
+    async fn save(self, tx: &mut Tx, tables: Tables) -> Result<(), ApplyError> {
         let new: Vec<_> = self.new.iter().filter_map(|id| Some((id, self.known.get(id)?))).collect();
-        for piece in pieces(&new) {
-            QueryBuilder::new(tables.text("INSERT INTO statement_transfers{next} (transfer_id, description) "))
-                .push_values(piece, |mut values, (id, description)| {
-                    values.push_bind(id.to_string()).push_bind(description.as_str());
-                })
-                .build()
-                .execute(&mut *tx)
-                .await?;
-        }
+        insert(
+            tx,
+            &tables.text("INSERT INTO statement_transfers{next} (transfer_id, description)"),
+            "",
+            new.iter().map(|(id, description)| [id.to_string().into(), description.as_str().into()]),
+        )
+        .await?;
         if !self.ended.is_empty() {
-            sqlx::query(
-                tables
-                    .sql("DELETE FROM statement_transfers{next} WHERE transfer_id IN (SELECT value FROM json_each(?))"),
-            )
-            .bind(json_array(self.ended))
-            .execute(tx)
-            .await?;
+            tables
+                .sql("DELETE FROM statement_transfers{next} WHERE transfer_id IN (SELECT value FROM {keys})")
+                .bind(json_array(self.ended))
+                .execute(tx)
+                .await?;
         }
         Ok(())
     }
@@ -235,7 +227,7 @@ impl Descriptions {
 
 /// The balances that the accounts of the batch had before it.
 async fn load_balances(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     events: &[&Decoded],
 ) -> Result<HashMap<AccountId, i64>, ApplyError> {
@@ -244,14 +236,15 @@ async fn load_balances(
         .filter(|decoded| matches!(&decoded.event, Event::Account(event) if entry(event, 0).is_some()))
         .map(|decoded| AccountId(decoded.envelope.stream.id))
         .collect();
-    let rows = sqlx::query(tables.sql(
-        "SELECT value AS account_id,
+    let rows = tables
+        .sql(
+            "SELECT value AS account_id,
                 (SELECT balance FROM statement{next} WHERE account_id = value ORDER BY version DESC LIMIT 1) AS balance
-         FROM json_each(?)",
-    ))
-    .bind(json_array(touched))
-    .fetch_all(tx)
-    .await?;
+         FROM {keys}",
+        )
+        .bind(json_array(touched))
+        .fetch_all(tx)
+        .await?;
     rows.iter()
         .map(|row| {
             let balance: Option<i64> = row.try_get("balance")?;
@@ -262,27 +255,28 @@ async fn load_balances(
 
 /// The entry that `event` wrote into `account`.
 async fn load_entry(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     account: AccountId,
     event: EventId,
 ) -> Result<Option<StatementRow>, ApplyError> {
     // The version by way of the feed, which has an index on event ids already.
-    let row = sqlx::query(tables.sql(
-        "SELECT account_id, event_id, kind, amount, balance, effective_on, recorded_at, description, transfer_id,
+    let row = tables
+        .sql(
+            "SELECT account_id, event_id, kind, amount, balance, effective_on, recorded_at, description, transfer_id,
                 counterparty, reverses, reversed_by, version, entry_position, position
          FROM statement{next}
          WHERE account_id = ? AND version = (SELECT version FROM feed WHERE feed.event_id = ?)",
-    ))
-    .bind(account.to_string())
-    .bind(event.to_string())
-    .fetch_optional(tx)
-    .await?;
+        )
+        .bind(account.to_string())
+        .bind(event.to_string())
+        .fetch_optional(tx)
+        .await?;
     Ok(row.as_ref().map(view).transpose()?.filter(|row| row.event_id == event))
 }
 
 /// A row of `statement`, all columns by name.
-pub fn view(row: &SqliteRow) -> Result<StatementRow, sqlx::Error> {
+pub fn view(row: &Row) -> Result<StatementRow, DbError> {
     Ok(StatementRow {
         account_id: text(row, "account_id")?,
         event_id: text(row, "event_id")?,
@@ -302,36 +296,37 @@ pub fn view(row: &SqliteRow) -> Result<StatementRow, sqlx::Error> {
     })
 }
 
-async fn save(tx: &mut SqliteConnection, tables: Tables, rows: &[StatementRow]) -> Result<(), ApplyError> {
-    for piece in pieces(rows) {
-        QueryBuilder::new(tables.text(
+async fn save(tx: &mut Tx, tables: Tables, rows: &[StatementRow]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text(
             "INSERT INTO statement{next} (account_id, version, event_id, kind, amount, balance, effective_on,
                  recorded_at, description, transfer_id, counterparty, reverses, reversed_by, search, entry_position,
-                 position) ",
-        ))
-        .push_values(piece, |mut values, row| {
-            values
-                .push_bind(row.account_id.to_string())
-                .push_bind(row.version.as_i64())
-                .push_bind(row.event_id.to_string())
-                .push_bind(word(&row.kind))
-                .push_bind(row.amount)
-                .push_bind(row.balance)
-                .push_bind(row.effective_on.to_string())
-                .push_bind(row.recorded_at)
-                .push_bind(row.description.as_deref())
-                .push_bind(row.transfer_id.map(|id| id.to_string()))
-                .push_bind(row.counterparty.map(|id| id.to_string()))
-                .push_bind(row.reverses.map(|id| id.to_string()))
-                .push_bind(row.reversed_by.map(|id| id.to_string()))
-                .push_bind(search(row))
-                .push_bind(row.entry_position.as_i64())
-                .push_bind(row.position.as_i64());
-        })
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+                 position)",
+        ),
+        "",
+        rows.iter().map(|row| {
+            [
+                row.account_id.to_string().into(),
+                row.version.as_i64().into(),
+                row.event_id.to_string().into(),
+                word(&row.kind).into(),
+                row.amount.into(),
+                row.balance.into(),
+                row.effective_on.to_string().into(),
+                row.recorded_at.into(),
+                row.description.as_deref().into(),
+                row.transfer_id.map(|id| id.to_string()).into(),
+                row.counterparty.map(|id| id.to_string()).into(),
+                row.reverses.map(|id| id.to_string()).into(),
+                row.reversed_by.map(|id| id.to_string()).into(),
+                search(row).into(),
+                row.entry_position.as_i64().into(),
+                row.position.as_i64().into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }
 
@@ -345,15 +340,14 @@ fn search(row: &StatementRow) -> String {
     words
 }
 
-async fn mark_reversed(tx: &mut SqliteConnection, tables: Tables, row: &StatementRow) -> Result<(), ApplyError> {
-    sqlx::query(
-        tables.sql("UPDATE statement{next} SET reversed_by = ?, position = ? WHERE account_id = ? AND version = ?"),
-    )
-    .bind(row.reversed_by.map(|id| id.to_string()))
-    .bind(row.position.as_i64())
-    .bind(row.account_id.to_string())
-    .bind(row.version.as_i64())
-    .execute(tx)
-    .await?;
+async fn mark_reversed(tx: &mut Tx, tables: Tables, row: &StatementRow) -> Result<(), ApplyError> {
+    tables
+        .sql("UPDATE statement{next} SET reversed_by = ?, position = ? WHERE account_id = ? AND version = ?")
+        .bind(row.reversed_by.map(|id| id.to_string()))
+        .bind(row.position.as_i64())
+        .bind(row.account_id.to_string())
+        .bind(row.version.as_i64())
+        .execute(tx)
+        .await?;
     Ok(())
 }

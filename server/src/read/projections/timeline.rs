@@ -7,13 +7,13 @@ use app::{
     wire::{Envelope, Event, EventView, Metadata, Position, StreamId, StreamKind},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{json_array, optional, pieces, text},
+        columns::{json_array, optional, text},
         feed,
+        sql::{Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
     words::search_text,
@@ -51,12 +51,12 @@ impl Projection for Timeline {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/timeline.sql")
+        include_str!("../../../../migrations/read/projections/timeline.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -109,7 +109,7 @@ impl Projection for Timeline {
 
 /// The batch's events with their readers, after the earlier events of streams that someone new may see now.
 async fn told(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     rows: &[Row<'_>],
     joined: &BTreeSet<StreamId>,
@@ -158,7 +158,7 @@ pub fn view(envelope: &Envelope, metadata: &Metadata, currency: Option<Currency>
 }
 
 async fn load_subjects(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     events: &[&Decoded],
 ) -> Result<HashMap<StreamId, Subject>, ApplyError> {
@@ -174,13 +174,14 @@ async fn load_subjects(
         })
         .flatten()
         .collect();
-    let rows = sqlx::query(tables.sql(
-        "SELECT stream, currency, owner FROM timeline_streams{next}
-         WHERE stream IN (SELECT value FROM json_each(?))",
-    ))
-    .bind(json_array(needed))
-    .fetch_all(tx)
-    .await?;
+    let rows = tables
+        .sql(
+            "SELECT stream, currency, owner FROM timeline_streams{next}
+         WHERE stream IN (SELECT value FROM {keys})",
+        )
+        .bind(json_array(needed))
+        .fetch_all(tx)
+        .await?;
     rows.iter()
         .map(|row| {
             let subject = Subject { currency: text(row, "currency")?, owner: optional(row, "owner")? };
@@ -190,17 +191,18 @@ async fn load_subjects(
 }
 
 async fn load_readers(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     streams: &BTreeSet<StreamId>,
 ) -> Result<HashMap<StreamId, Vec<UserId>>, ApplyError> {
-    let rows = sqlx::query(tables.sql(
-        "SELECT stream, user_id FROM stream_readers{next}
-         WHERE stream IN (SELECT value FROM json_each(?)) ORDER BY from_position, user_id",
-    ))
-    .bind(json_array(streams))
-    .fetch_all(tx)
-    .await?;
+    let rows = tables
+        .sql(
+            "SELECT stream, user_id FROM stream_readers{next}
+         WHERE stream IN (SELECT value FROM {keys}) ORDER BY from_position, user_id",
+        )
+        .bind(json_array(streams))
+        .fetch_all(tx)
+        .await?;
     let mut readers: HashMap<StreamId, Vec<UserId>> = HashMap::new();
     for row in &rows {
         readers.entry(text(row, "stream")?).or_default().push(text(row, "user_id")?);
@@ -208,72 +210,65 @@ async fn load_readers(
     Ok(readers)
 }
 
-async fn save_rows(tx: &mut SqliteConnection, tables: Tables, rows: &[Row<'_>]) -> Result<(), ApplyError> {
-    for piece in pieces(rows) {
-        QueryBuilder::new(tables.text(
+async fn save_rows(tx: &mut Tx, tables: Tables, rows: &[Row<'_>]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text(
             "INSERT INTO timeline{next} (position, stream, version, event_type, currency, actor, correlation_id,
-                 search) ",
-        ))
-        .push_values(piece, |mut values, row| {
-            values
-                .push_bind(row.envelope.position.as_i64())
-                .push_bind(row.envelope.stream.to_string())
-                .push_bind(row.envelope.version.as_i64())
-                .push_bind(row.envelope.event_type.as_str())
-                .push_bind(row.currency.map(Currency::code))
-                .push_bind(row.metadata.actor.to_string())
-                .push_bind(row.metadata.correlation_id.to_string())
-                .push_bind(row.search.as_str());
-        })
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+                 search)",
+        ),
+        "",
+        rows.iter().map(|row| {
+            [
+                row.envelope.position.as_i64().into(),
+                row.envelope.stream.to_string().into(),
+                row.envelope.version.as_i64().into(),
+                row.envelope.event_type.as_str().into(),
+                row.currency.map(Currency::code).into(),
+                row.metadata.actor.to_string().into(),
+                row.metadata.correlation_id.to_string().into(),
+                row.search.as_str().into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }
 
 async fn save_subjects(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     new: &BTreeSet<StreamId>,
     subjects: &HashMap<StreamId, Subject>,
 ) -> Result<(), ApplyError> {
     let new: Vec<_> = new.iter().filter_map(|stream| Some((stream, subjects.get(stream)?))).collect();
-    for piece in pieces(&new) {
-        QueryBuilder::new(tables.text("INSERT INTO timeline_streams{next} (stream, currency, owner) "))
-            .push_values(piece, |mut values, (stream, subject)| {
-                values
-                    .push_bind(stream.to_string())
-                    .push_bind(subject.currency.code())
-                    .push_bind(subject.owner.map(|id| id.to_string()));
-            })
-            .build()
-            .execute(&mut *tx)
-            .await?;
-    }
+    insert(
+        tx,
+        &tables.text("INSERT INTO timeline_streams{next} (stream, currency, owner)"),
+        "",
+        new.iter().map(|(stream, subject)| {
+            [stream.to_string().into(), subject.currency.code().into(), subject.owner.map(|id| id.to_string()).into()]
+        }),
+    )
+    .await?;
     Ok(())
 }
 
 /// Adds readers who were none yet; returns the streams that got one.
 async fn save_readers(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     readers: &BTreeMap<(StreamId, UserId), Position>,
 ) -> Result<BTreeSet<StreamId>, ApplyError> {
     let readers: Vec<_> = readers.iter().collect();
-    let mut joined = BTreeSet::new();
-    for piece in pieces(&readers) {
-        let rows = QueryBuilder::new(tables.text("INSERT INTO stream_readers{next} (user_id, stream, from_position) "))
-            .push_values(piece, |mut values, ((stream, user), position)| {
-                values.push_bind(user.to_string()).push_bind(stream.to_string()).push_bind(position.as_i64());
-            })
-            .push(" ON CONFLICT DO NOTHING RETURNING stream")
-            .build()
-            .fetch_all(&mut *tx)
-            .await?;
-        for row in &rows {
-            joined.insert(text(row, "stream")?);
-        }
-    }
-    Ok(joined)
+    let joined = insert(
+        tx,
+        &tables.text("INSERT INTO stream_readers{next} (user_id, stream, from_position)"),
+        " ON CONFLICT DO NOTHING RETURNING stream",
+        readers.iter().map(|((stream, user), position)| {
+            [user.to_string().into(), stream.to_string().into(), position.as_i64().into()]
+        }),
+    )
+    .await?;
+    joined.iter().map(|row| Ok(text(row, "stream")?)).collect()
 }

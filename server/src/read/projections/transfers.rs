@@ -11,12 +11,12 @@ use app::{
     wire::{Envelope, Event, TransferState, TransferView},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{choice, json_array, optional, optional_choice, pieces, position, text, version, word},
+        columns::{choice, json_array, optional, optional_choice, position, text, version, word},
+        sql::{DbError, Row, Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
 };
@@ -47,12 +47,12 @@ impl Projection for Transfers {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/transfers.sql")
+        include_str!("../../../../migrations/read/projections/transfers.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -201,7 +201,7 @@ fn advance(row: &mut TransferRow, decoded: &Decoded, owners: &HashMap<AccountId,
 }
 
 async fn load_owners(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     events: &[&Decoded],
 ) -> Result<HashMap<AccountId, UserId>, ApplyError> {
@@ -216,18 +216,19 @@ async fn load_owners(
     if needed.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(tables.sql(
-        "SELECT account_id, owner FROM transfer_accounts{next}
-         WHERE account_id IN (SELECT value FROM json_each(?))",
-    ))
-    .bind(json_array(needed))
-    .fetch_all(tx)
-    .await?;
+    let rows = tables
+        .sql(
+            "SELECT account_id, owner FROM transfer_accounts{next}
+         WHERE account_id IN (SELECT value FROM {keys})",
+        )
+        .bind(json_array(needed))
+        .fetch_all(tx)
+        .await?;
     rows.iter().map(|row| Ok((text(row, "account_id")?, text(row, "owner")?))).collect()
 }
 
 async fn load_rows(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     events: &[&Decoded],
 ) -> Result<HashMap<TransferId, TransferRow>, ApplyError> {
@@ -235,11 +236,11 @@ async fn load_rows(
     if touched.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(tables.sql(
+    let rows = tables.sql(
         "SELECT id, from_account, to_account, amount, currency, description, state, reason, requested_at, updated_at,
                 version, requested_position, position, from_owner, to_owner
-         FROM transfers{next} WHERE id IN (SELECT value FROM json_each(?))",
-    ))
+         FROM transfers{next} WHERE id IN (SELECT value FROM {keys})",
+    )
     .bind(json_array(touched))
     .fetch_all(tx)
     .await?;
@@ -247,7 +248,7 @@ async fn load_rows(
 }
 
 /// A row of `transfers`, all columns by name.
-pub fn transfer(row: &SqliteRow) -> Result<TransferRow, sqlx::Error> {
+pub fn transfer(row: &Row) -> Result<TransferRow, DbError> {
     Ok(TransferRow {
         view: TransferView {
             id: text(row, "id")?,
@@ -269,56 +270,48 @@ pub fn transfer(row: &SqliteRow) -> Result<TransferRow, sqlx::Error> {
     })
 }
 
-async fn save_owners(
-    tx: &mut SqliteConnection,
-    tables: Tables,
-    opened: &[(AccountId, UserId)],
-) -> Result<(), ApplyError> {
-    for piece in pieces(opened) {
-        QueryBuilder::new(tables.text("INSERT INTO transfer_accounts{next} (account_id, owner) "))
-            .push_values(piece, |mut values, (account, owner)| {
-                values.push_bind(account.to_string()).push_bind(owner.to_string());
-            })
-            .build()
-            .execute(&mut *tx)
-            .await?;
-    }
+async fn save_owners(tx: &mut Tx, tables: Tables, opened: &[(AccountId, UserId)]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text("INSERT INTO transfer_accounts{next} (account_id, owner)"),
+        "",
+        opened.iter().map(|(account, owner)| [account.to_string().into(), owner.to_string().into()]),
+    )
+    .await?;
     Ok(())
 }
 
-async fn save_rows(tx: &mut SqliteConnection, tables: Tables, rows: &[TransferRow]) -> Result<(), ApplyError> {
-    for piece in pieces(rows) {
-        QueryBuilder::new(tables.text(
+async fn save_rows(tx: &mut Tx, tables: Tables, rows: &[TransferRow]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text(
             "INSERT INTO transfers{next} (id, from_account, to_account, amount, currency, description, state, reason,
-                 requested_at, updated_at, version, requested_position, position, from_owner, to_owner) ",
-        ))
-        .push_values(piece, |mut values, row| {
-            let view = &row.view;
-            values
-                .push_bind(view.id.to_string())
-                .push_bind(view.from.to_string())
-                .push_bind(view.to.to_string())
-                .push_bind(view.amount)
-                .push_bind(view.currency.code())
-                .push_bind(view.description.as_deref())
-                .push_bind(word(&view.state))
-                .push_bind(view.reason.as_ref().map(word))
-                .push_bind(view.requested_at)
-                .push_bind(view.updated_at)
-                .push_bind(view.version.as_i64())
-                .push_bind(view.requested_position.as_i64())
-                .push_bind(view.position.as_i64())
-                .push_bind(row.from_owner.map(|id| id.to_string()))
-                .push_bind(row.to_owner.map(|id| id.to_string()));
-        })
-        .push(
-            " ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+                 requested_at, updated_at, version, requested_position, position, from_owner, to_owner)",
+        ),
+        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
                   updated_at = excluded.updated_at, version = excluded.version, position = excluded.position,
                   to_owner = excluded.to_owner",
-        )
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+        rows.iter().map(|row| {
+            let view = &row.view;
+            [
+                view.id.to_string().into(),
+                view.from.to_string().into(),
+                view.to.to_string().into(),
+                view.amount.into(),
+                view.currency.code().into(),
+                view.description.as_deref().into(),
+                word(&view.state).into(),
+                view.reason.as_ref().map(word).into(),
+                view.requested_at.into(),
+                view.updated_at.into(),
+                view.version.as_i64().into(),
+                view.requested_position.as_i64().into(),
+                view.position.as_i64().into(),
+                row.from_owner.map(|id| id.to_string()).into(),
+                row.to_owner.map(|id| id.to_string()).into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }

@@ -7,12 +7,12 @@ use app::{
     wire::{EntryKind, Event, Position, TrialBalanceLine},
 };
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         changes::{Changed, Changes},
-        columns::{json_array, pieces, position, text},
+        columns::{json_array, position, text},
+        sql::{DbError, Row, Tx, insert},
     },
     ApplyError, Decoded, Projection, Tables,
     entry::entry,
@@ -72,12 +72,12 @@ impl Projection for TrialBalance {
     }
 
     fn ddl(&self) -> &'static str {
-        include_str!("../../../../migrations/read/sqlite/projections/trial_balance.sql")
+        include_str!("../../../../migrations/read/projections/trial_balance.sql")
     }
 
     async fn apply(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Tx,
         tables: Tables,
         events: &[&Decoded],
         changes: &mut Changes,
@@ -116,7 +116,7 @@ impl Projection for TrialBalance {
 }
 
 async fn load_currencies(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     tables: Tables,
     events: &[&Decoded],
 ) -> Result<BTreeMap<AccountId, Currency>, ApplyError> {
@@ -125,27 +125,27 @@ async fn load_currencies(
         .filter(|decoded| matches!(decoded.event, Event::Account(_)))
         .map(|decoded| AccountId(decoded.envelope.stream.id))
         .collect();
-    let rows = sqlx::query(tables.sql(
-        "SELECT account_id, currency FROM trial_balance_accounts{next}
-         WHERE account_id IN (SELECT value FROM json_each(?))",
-    ))
-    .bind(json_array(touched))
-    .fetch_all(tx)
-    .await?;
+    let rows = tables
+        .sql(
+            "SELECT account_id, currency FROM trial_balance_accounts{next}
+         WHERE account_id IN (SELECT value FROM {keys})",
+        )
+        .bind(json_array(touched))
+        .fetch_all(tx)
+        .await?;
     rows.iter().map(|row| Ok((text(row, "account_id")?, text(row, "currency")?))).collect()
 }
 
-async fn load_lines(tx: &mut SqliteConnection, tables: Tables) -> Result<BTreeMap<Currency, Sums>, ApplyError> {
-    let rows = sqlx::query(
-        tables.sql("SELECT currency, balances, in_transit, deposits, withdrawals, position FROM trial_balance{next}"),
-    )
-    .fetch_all(tx)
-    .await?;
+async fn load_lines(tx: &mut Tx, tables: Tables) -> Result<BTreeMap<Currency, Sums>, ApplyError> {
+    let rows = tables
+        .sql("SELECT currency, balances, in_transit, deposits, withdrawals, position FROM trial_balance{next}")
+        .fetch_all(tx)
+        .await?;
     Ok(rows.iter().map(sums).collect::<Result<_, _>>()?)
 }
 
 /// A row of `trial_balance`, all columns by name.
-pub fn sums(row: &SqliteRow) -> Result<(Currency, Sums), sqlx::Error> {
+pub fn sums(row: &Row) -> Result<(Currency, Sums), DbError> {
     let sums = Sums {
         balances: text(row, "balances")?,
         in_transit: text(row, "in_transit")?,
@@ -156,44 +156,35 @@ pub fn sums(row: &SqliteRow) -> Result<(Currency, Sums), sqlx::Error> {
     Ok((text(row, "currency")?, sums))
 }
 
-async fn save_accounts(
-    tx: &mut SqliteConnection,
-    tables: Tables,
-    opened: &[(AccountId, Currency)],
-) -> Result<(), ApplyError> {
-    for piece in pieces(opened) {
-        QueryBuilder::new(tables.text("INSERT INTO trial_balance_accounts{next} (account_id, currency) "))
-            .push_values(piece, |mut values, (account, currency)| {
-                values.push_bind(account.to_string()).push_bind(currency.code());
-            })
-            .build()
-            .execute(&mut *tx)
-            .await?;
-    }
+async fn save_accounts(tx: &mut Tx, tables: Tables, opened: &[(AccountId, Currency)]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables.text("INSERT INTO trial_balance_accounts{next} (account_id, currency)"),
+        "",
+        opened.iter().map(|(account, currency)| [account.to_string().into(), currency.code().into()]),
+    )
+    .await?;
     Ok(())
 }
 
-async fn save_lines(tx: &mut SqliteConnection, tables: Tables, lines: &[(&Currency, &Sums)]) -> Result<(), ApplyError> {
-    for piece in pieces(lines) {
-        QueryBuilder::new(tables.text(
-            "INSERT INTO trial_balance{next} (currency, balances, in_transit, deposits, withdrawals, position) ",
-        ))
-        .push_values(piece, |mut values, (currency, sums)| {
-            values
-                .push_bind(currency.code())
-                .push_bind(sums.balances.to_string())
-                .push_bind(sums.in_transit.to_string())
-                .push_bind(sums.deposits.to_string())
-                .push_bind(sums.withdrawals.to_string())
-                .push_bind(sums.position.as_i64());
-        })
-        .push(
-            " ON CONFLICT (currency) DO UPDATE SET balances = excluded.balances, in_transit = excluded.in_transit,
+async fn save_lines(tx: &mut Tx, tables: Tables, lines: &[(&Currency, &Sums)]) -> Result<(), ApplyError> {
+    insert(
+        tx,
+        &tables
+            .text("INSERT INTO trial_balance{next} (currency, balances, in_transit, deposits, withdrawals, position)"),
+        " ON CONFLICT (currency) DO UPDATE SET balances = excluded.balances, in_transit = excluded.in_transit,
                   deposits = excluded.deposits, withdrawals = excluded.withdrawals, position = excluded.position",
-        )
-        .build()
-        .execute(&mut *tx)
-        .await?;
-    }
+        lines.iter().map(|(currency, sums)| {
+            [
+                currency.code().into(),
+                sums.balances.to_string().into(),
+                sums.in_transit.to_string().into(),
+                sums.deposits.to_string().into(),
+                sums.withdrawals.to_string().into(),
+                sums.position.as_i64().into(),
+            ]
+        }),
+    )
+    .await?;
     Ok(())
 }

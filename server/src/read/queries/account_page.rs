@@ -5,9 +5,14 @@ use app::{
     ports::Viewer,
     wire::{AccountPage, AccountView, DailyTotal, DayBalance, DayBalances, Overview, Position},
 };
-use sqlx::{Row as _, SqliteConnection};
 
-use super::{super::columns::text, accounts, statement, transfers};
+use super::{
+    super::{
+        columns::text,
+        sql::{DbError, Sql, Tx},
+    },
+    accounts, statement, transfers,
+};
 
 /// How many accounts an overview shows at most.
 const ACCOUNTS_SHOWN: usize = 100;
@@ -16,23 +21,24 @@ const LATEST: i64 = 10;
 /// How many days the chart goes back.
 const CHART_DAYS: i32 = 90;
 
-pub(super) async fn overview(tx: &mut SqliteConnection, viewer: &Viewer) -> Result<Overview, sqlx::Error> {
-    let accounts = accounts::for_overview(tx, viewer, ACCOUNTS_SHOWN).await?;
-    let shown: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+pub(super) async fn overview(tx: &mut Tx, viewer: &Viewer) -> Result<Overview, DbError> {
+    let listed = accounts::for_overview(tx, viewer, ACCOUNTS_SHOWN).await?;
+    let shown: Vec<AccountId> = listed.iter().map(|account| account.id).collect();
     // Whoever moved last is among the accounts that changed last: an admin's newest entries need no filter.
     let of = if viewer.is_admin() { None } else { Some(shown.as_slice()) };
     let latest = statement::latest(tx, of, LATEST).await?;
-    Ok(Overview { accounts, latest })
+    let totals = accounts::totals(tx, viewer).await?;
+    Ok(Overview { accounts: listed, totals, latest })
 }
 
 /// `None` if there is no such account for this viewer.
 pub(super) async fn account_page(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     id: AccountId,
     query: &statement::Query,
     today: Date,
-) -> Result<Option<AccountPage>, sqlx::Error> {
+) -> Result<Option<AccountPage>, DbError> {
     let Some(account) = accounts::visible(tx, viewer, id).await? else { return Ok(None) };
     let statement = statement::page(tx, id, query).await?;
     let pending = if busy(&account) { transfers::pending(tx, id).await? } else { vec![] };
@@ -46,13 +52,9 @@ fn busy(account: &AccountView) -> bool {
 }
 
 /// What the chart of an account shows.
-pub(super) async fn days(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-    today: Date,
-) -> Result<DayBalances, sqlx::Error> {
+pub(super) async fn days(tx: &mut Tx, account: AccountId, today: Date) -> Result<DayBalances, DbError> {
     let days = day_balances(&daily_totals(tx, account).await?, today);
-    let position = sqlx::query("SELECT MAX(position) AS position FROM daily_totals WHERE account_id = ?")
+    let position = Sql::new("SELECT MAX(position) AS position FROM daily_totals WHERE account_id = ?")
         .bind(account.to_string())
         .fetch_one(tx)
         .await?;
@@ -61,11 +63,8 @@ pub(super) async fn days(
 }
 
 /// All days with movements, oldest first.
-pub(super) async fn daily_totals(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-) -> Result<Vec<DailyTotal>, sqlx::Error> {
-    let rows = sqlx::query("SELECT date, money_in, money_out FROM daily_totals WHERE account_id = ? ORDER BY date")
+pub(super) async fn daily_totals(tx: &mut Tx, account: AccountId) -> Result<Vec<DailyTotal>, DbError> {
+    let rows = Sql::new("SELECT date, money_in, money_out FROM daily_totals WHERE account_id = ? ORDER BY date")
         .bind(account.to_string())
         .fetch_all(tx)
         .await?;

@@ -4,13 +4,17 @@ use app::{
     api::AppError,
     domain::{AccountId, UserId},
     ports::{AccountsFilter, Viewer},
-    wire::{AccountView, Page, Position},
+    wire::{AccountView, CurrencyTotal, Page, Position, Totals},
 };
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    super::projections::account_view,
+    super::{
+        columns::{position, text},
+        projections::account_view,
+        sql::{DbError, Sql, Tx},
+    },
     paging::{self, fetch},
+    wide_sum,
 };
 
 pub(super) const COLUMNS: &str =
@@ -43,7 +47,7 @@ impl Query {
     }
 }
 
-pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Page<AccountView>, sqlx::Error> {
+pub(super) async fn list(tx: &mut Tx, query: &Query) -> Result<Page<AccountView>, DbError> {
     if query.nothing {
         return Ok(Page { items: vec![], next: None });
     }
@@ -64,11 +68,7 @@ pub(super) async fn list(tx: &mut SqliteConnection, query: &Query) -> Result<Pag
 }
 
 /// The account, if this viewer may see it.
-pub(super) async fn visible(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    id: AccountId,
-) -> Result<Option<AccountView>, sqlx::Error> {
+pub(super) async fn visible(tx: &mut Tx, viewer: &Viewer, id: AccountId) -> Result<Option<AccountView>, DbError> {
     let mut sql = select();
     sql.push(" WHERE id = ").push_bind(id.to_string());
     let account = rows(tx, sql).await?.pop();
@@ -76,11 +76,7 @@ pub(super) async fn visible(
 }
 
 /// A customer's accounts in the order they were opened; for an admin those of all that changed last.
-pub(super) async fn for_overview(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    limit: usize,
-) -> Result<Vec<AccountView>, sqlx::Error> {
+pub(super) async fn for_overview(tx: &mut Tx, viewer: &Viewer, limit: usize) -> Result<Vec<AccountView>, DbError> {
     let mut sql = select();
     if viewer.is_admin() {
         sql.push(" ORDER BY position DESC");
@@ -91,13 +87,39 @@ pub(super) async fn for_overview(
     rows(tx, sql).await
 }
 
+/// What the viewer's accounts come to; an admin's are all.
+pub(super) async fn totals(tx: &mut Tx, viewer: &Viewer) -> Result<Totals, DbError> {
+    // Summed in two halves: the sum of many balances may pass the end of 64 bits, which SUM refuses.
+    let mut sql = Sql::new(
+        "SELECT currency, COUNT(*) FILTER (WHERE status <> 'closed') AS accounts, MAX(position) AS position,
+             CAST(SUM(balance >> 32) AS BIGINT) AS high,
+             CAST(SUM(balance & 4294967295) AS BIGINT) AS low
+         FROM accounts",
+    );
+    if !viewer.is_admin() {
+        sql.push(" WHERE owner = ").push_bind(viewer.user_id.to_string());
+    }
+    sql.push(" GROUP BY currency ORDER BY accounts DESC, currency");
+    let mut totals = Totals { lines: vec![], position: Position(0) };
+    for row in &sql.fetch_all(tx).await? {
+        totals.position = totals.position.max(position(row, "position")?);
+        let accounts = row.try_get("accounts")?;
+        // A closed account is empty: only the last of a currency to be closed takes its line away.
+        if accounts > 0 {
+            let balance = wide_sum(row.try_get("high")?, row.try_get("low")?);
+            totals.lines.push(CurrencyTotal { currency: text(row, "currency")?, accounts, balance });
+        }
+    }
+    Ok(totals)
+}
+
 /// Accounts that changed after `after`, oldest change first.
 pub(super) async fn changed(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     after: Position,
     limit: usize,
-) -> Result<Vec<AccountView>, sqlx::Error> {
+) -> Result<Vec<AccountView>, DbError> {
     let mut sql = select();
     sql.push(" WHERE position > ").push_bind(after.as_i64());
     if !viewer.is_admin() {
@@ -107,12 +129,12 @@ pub(super) async fn changed(
     rows(tx, sql).await
 }
 
-fn select() -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT ");
+fn select() -> Sql<'static> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM accounts");
     sql
 }
 
-async fn rows(tx: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<AccountView>, sqlx::Error> {
-    sql.build().fetch_all(tx).await?.iter().map(account_view).collect()
+async fn rows(tx: &mut Tx, sql: Sql<'_>) -> Result<Vec<AccountView>, DbError> {
+    sql.fetch_all(tx).await?.iter().map(account_view).collect()
 }

@@ -7,11 +7,14 @@ use app::{
     wire::{AccountView, LiveQuery, Position},
 };
 use serde::Serialize;
-use sqlx::SqliteConnection;
 
 use super::{
-    super::feed::now, ACCOUNTS, DAILY_TOTALS, STATEMENT, SqlQueries, TIMELINE, TRANSFERS, TRIAL_BALANCE, account_page,
-    accounts, events, statement, transfers, trial_balance, unavailable,
+    super::{
+        feed::now,
+        sql::{DbError, Tx},
+    },
+    ACCOUNTS, DAILY_TOTALS, STATEMENT, SqlQueries, TIMELINE, TRANSFERS, TRIAL_BALANCE, account_page, accounts, events,
+    statement, transfers, trial_balance, unavailable,
 };
 
 /// More changes than this are not replayed: the reader gets the newest rows anew.
@@ -33,7 +36,7 @@ pub struct LiveRows {
 /// The projections behind a live query: the first is the one whose rows it shows.
 pub fn projections(query: LiveQuery) -> &'static [&'static str] {
     match query {
-        LiveQuery::Accounts | LiveQuery::Account(_) => &[ACCOUNTS],
+        LiveQuery::Accounts | LiveQuery::Totals | LiveQuery::Account(_) => &[ACCOUNTS],
         LiveQuery::Statement(_) => &[STATEMENT, ACCOUNTS],
         LiveQuery::Movements => &[STATEMENT],
         LiveQuery::Days(_) => &[DAILY_TOTALS, ACCOUNTS],
@@ -53,7 +56,7 @@ impl SqlQueries {
         after: Option<Position>,
     ) -> Result<LiveRows, AppError> {
         let mut snapshot = self.snapshot(&projections(query)[..1], Freshness::default()).await?;
-        let tx = &mut *snapshot.tx;
+        let tx = &mut snapshot.tx;
         let found = match after {
             Some(after) => rows(tx, viewer, query, Some(after)).await?,
             None => None,
@@ -68,13 +71,17 @@ impl SqlQueries {
 
 /// Count and JSON; `None` if there are too many changes to replay.
 async fn rows(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     query: LiveQuery,
     after: Option<Position>,
 ) -> Result<Option<(usize, String)>, AppError> {
     match query {
         LiveQuery::Accounts => listed(accounts(tx, viewer, after).await.map_err(unavailable)?, after),
+        LiveQuery::Totals => {
+            let totals = accounts::totals(tx, viewer).await.map_err(unavailable)?;
+            one(totals.position, totals, after)
+        }
         LiveQuery::Account(id) => {
             let account = visible(tx, viewer, id).await?;
             one(account.position, account, after)
@@ -115,15 +122,11 @@ async fn rows(
     }
 }
 
-async fn visible(tx: &mut SqliteConnection, viewer: &Viewer, id: AccountId) -> Result<AccountView, AppError> {
+async fn visible(tx: &mut Tx, viewer: &Viewer, id: AccountId) -> Result<AccountView, AppError> {
     accounts::visible(tx, viewer, id).await.map_err(unavailable)?.ok_or(AppError::NotFound)
 }
 
-async fn accounts(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    after: Option<Position>,
-) -> Result<Vec<AccountView>, sqlx::Error> {
+async fn accounts(tx: &mut Tx, viewer: &Viewer, after: Option<Position>) -> Result<Vec<AccountView>, DbError> {
     match after {
         Some(after) => accounts::changed(tx, viewer, after, MOST_CHANGES + 1).await,
         None => accounts::for_overview(tx, viewer, MOST_CHANGES).await,
@@ -131,11 +134,7 @@ async fn accounts(
 }
 
 /// The newest movements, of which those that changed are sent: who has the others has them as they are.
-async fn movements(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    after: Option<Position>,
-) -> Result<Option<(usize, String)>, AppError> {
+async fn movements(tx: &mut Tx, viewer: &Viewer, after: Option<Position>) -> Result<Option<(usize, String)>, AppError> {
     let own = statement::accounts_of(tx, viewer).await.map_err(unavailable)?;
     let mut rows = statement::latest(tx, own.as_deref(), MOVEMENTS).await.map_err(unavailable)?;
     rows.reverse();
@@ -163,6 +162,6 @@ fn one<T: Serialize>(position: Position, row: T, after: Option<Position>) -> Res
 }
 
 fn json<T: Serialize>(rows: &[T]) -> Result<(usize, String), AppError> {
-    let json = serde_json::to_string(rows).map_err(|error| unavailable(sqlx::Error::Encode(error.into())))?;
+    let json = serde_json::to_string(rows).map_err(|error| unavailable(DbError::failed(error)))?;
     Ok((rows.len(), json))
 }

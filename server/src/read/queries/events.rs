@@ -4,23 +4,23 @@ use app::{
     ports::{EventsFilter, Viewer},
     wire::{Actor, EventView, Page, Position, StreamId},
 };
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         columns::{optional, unreadable},
         feed,
         projections::event_view,
+        sql::{DbError, Row, Sql, Tx},
     },
     paging::{self, fetch},
 };
 
 pub(super) async fn list(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     filter: &EventsFilter,
     limit: usize,
-) -> Result<Page<EventView>, sqlx::Error> {
+) -> Result<Page<EventView>, DbError> {
     let direction = if filter.ascending { "" } else { " DESC" };
     let mut sql = select(viewer);
     // Which events, from narrow rows first: whole ones only of those that are shown.
@@ -34,12 +34,12 @@ pub(super) async fn list(
 /// Events after `after`, and those of streams that the viewer may see only since then, in order; more than `most` if not
 /// all of them are here. The newest `most` if that is `None`.
 pub(super) async fn changed(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     stream: Option<StreamId>,
     after: Option<Position>,
     most: usize,
-) -> Result<Vec<EventView>, sqlx::Error> {
+) -> Result<Vec<EventView>, DbError> {
     let Some(after) = after else {
         let filter = EventsFilter { stream, ..EventsFilter::default() };
         return Ok(list(tx, viewer, &filter, most).await?.items);
@@ -48,10 +48,10 @@ pub(super) async fn changed(
     if viewer.is_admin() {
         sql.push("SELECT t.position FROM timeline t WHERE t.position > ").push_bind(after.as_i64());
     } else {
-        sql.push("SELECT t.position FROM stream_readers r CROSS JOIN timeline t ON t.stream = r.stream");
-        sql.push(" AND t.position > iif(r.from_position > ").push_bind(after.as_i64());
-        sql.push(", 0, ").push_bind(after.as_i64());
-        sql.push(") WHERE r.user_id = ").push_bind(viewer.user_id.to_string());
+        sql.push("SELECT t.position FROM stream_readers r {then} timeline t ON t.stream = r.stream");
+        sql.push(" AND t.position > CASE WHEN r.from_position > ").push_bind(after.as_i64());
+        sql.push(" THEN 0 ELSE ").push_bind(after.as_i64());
+        sql.push(" END WHERE r.user_id = ").push_bind(viewer.user_id.to_string());
     }
     if let Some(stream) = stream {
         sql.push(if viewer.is_admin() { " AND t.stream = " } else { " AND r.stream = " });
@@ -62,8 +62,8 @@ pub(super) async fn changed(
 }
 
 /// Up to the opening of what the positions are in.
-fn select(viewer: &Viewer) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(
+fn select(viewer: &Viewer) -> Sql<'_> {
+    let mut sql = Sql::new(
         "SELECT f.position, f.event_id, f.stream, f.version, f.event_type, f.schema, f.payload, f.metadata,
              f.recorded_at, f.hash, t.currency, p.name AS actor_name, ",
     );
@@ -76,17 +76,13 @@ fn select(viewer: &Viewer) -> QueryBuilder<Sqlite> {
     sql
 }
 
-async fn rows(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    mut sql: QueryBuilder<Sqlite>,
-) -> Result<Vec<EventView>, sqlx::Error> {
-    let rows = sql.build().fetch_all(tx).await?;
+async fn rows(tx: &mut Tx, viewer: &Viewer, sql: Sql<'_>) -> Result<Vec<EventView>, DbError> {
+    let rows = sql.fetch_all(tx).await?;
     rows.iter().map(|row| view(row).map(|view| shown_to(viewer, view))).collect()
 }
 
 /// The cause of an event, unless it is in a stream that the viewer may not see.
-fn causation(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer) {
+fn causation(sql: &mut Sql<'_>, viewer: &Viewer) {
     if viewer.is_admin() {
         sql.push("f.causation_id");
         return;
@@ -98,10 +94,10 @@ fn causation(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer) {
     sql.push_bind(viewer.user_id.to_string()).push(")");
 }
 
-fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilter) {
+fn matching(sql: &mut Sql<'_>, viewer: &Viewer, filter: &EventsFilter) {
     sql.push("SELECT t.position FROM ");
     let mut and = " WHERE ";
-    let mut condition = |sql: &mut QueryBuilder<Sqlite>, text: &'static str| {
+    let mut condition = |sql: &mut Sql<'_>, text: &'static str| {
         sql.push(and).push(text);
         and = " AND ";
     };
@@ -109,7 +105,7 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
         sql.push("timeline t");
     } else {
         // CROSS JOIN: from the viewer's streams to their events, never through everyone's.
-        sql.push("stream_readers r CROSS JOIN timeline t ON t.stream = r.stream");
+        sql.push("stream_readers r {then} timeline t ON t.stream = r.stream");
         condition(sql, "r.user_id = ");
         sql.push_bind(viewer.user_id.to_string());
     }
@@ -135,7 +131,7 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
     }
     if let Some(event_type) = &filter.event_type {
         // Behind a plus no index on types is used: among one's own streams that would be a walk through everyone's.
-        condition(sql, if viewer.is_admin() { "t.event_type = " } else { "+t.event_type = " });
+        condition(sql, if viewer.is_admin() { "t.event_type = " } else { "{unindexed}t.event_type = " });
         sql.push_bind(event_type.clone());
     }
     if let Some(correlation) = filter.correlation {
@@ -144,12 +140,12 @@ fn matching(sql: &mut QueryBuilder<Sqlite>, viewer: &Viewer, filter: &EventsFilt
     }
     let text = filter.text.as_deref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
     if let Some(text) = text {
-        condition(sql, "instr(t.search, ");
+        condition(sql, "{find}(t.search, ");
         sql.push_bind(text).push(") > 0");
     }
 }
 
-fn view(row: &SqliteRow) -> Result<EventView, sqlx::Error> {
+fn view(row: &Row) -> Result<EventView, DbError> {
     let envelope = feed::envelope(row)?;
     let metadata = serde_json::from_slice(&envelope.metadata).map_err(|error| unreadable("metadata", error))?;
     let view = event_view(&envelope, &metadata, optional(row, "currency")?);

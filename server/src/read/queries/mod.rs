@@ -9,6 +9,7 @@ mod accounts;
 mod changed;
 mod events;
 mod paging;
+mod people;
 mod statement;
 mod transfers;
 mod trial_balance;
@@ -17,17 +18,20 @@ use std::sync::Arc;
 
 use app::{
     api::AppError,
-    domain::{AccountId, Date, TransferId},
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, Viewer},
+    domain::{AccountId, Date, TransferId, UserId},
+    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, StatementFilter, User, Viewer},
     wire::{
-        AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Position, ReadStatus, Seen, StatementRow,
-        TransferView, TrialBalance,
+        AccountPage, AccountView, DailyTotal, EventView, Overview, Page, Person, Position, ReadStatus, Seen,
+        StatementRow, TransferView, TrialBalance,
     },
 };
 use async_trait::async_trait;
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::{ReadSide, columns::json_array};
+use super::{
+    ReadSide,
+    columns::json_array,
+    sql::{DbError, Sql, Tx},
+};
 
 pub use changed::{LiveRows, projections};
 pub use events::shown_to;
@@ -62,7 +66,7 @@ impl SqlQueries {
 
 /// A read transaction, and how far what it shows has come.
 struct Snapshot {
-    tx: Transaction<'static, Sqlite>,
+    tx: Tx,
     position: Position,
     stale: bool,
 }
@@ -74,20 +78,28 @@ impl Snapshot {
 }
 
 /// The oldest checkpoint of `projections`; 0 if one of them has none yet.
-async fn oldest(tx: &mut SqliteConnection, projections: &[&str]) -> Result<Position, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT CASE WHEN COUNT(*) = json_array_length(?1) THEN MIN(position) ELSE 0 END AS position
-         FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?1))",
+async fn oldest(tx: &mut Tx, projections: &[&str]) -> Result<Position, DbError> {
+    let row = Sql::new(
+        "SELECT COUNT(*) AS known, COALESCE(MIN(position), 0) AS position FROM checkpoints
+         WHERE projection IN (SELECT value FROM {keys})",
     )
     .bind(json_array(projections))
     .fetch_one(tx)
     .await?;
-    row.try_get("position").map(Position::from_i64)
+    let known: i64 = row.try_get("known")?;
+    let all = usize::try_from(known).is_ok_and(|known| known == projections.len());
+    if all { row.try_get("position").map(Position::from_i64) } else { Ok(Position(0)) }
+}
+
+/// A sum of `n >> 32` and one of `n & 4294967295`, put together; one beyond 64 bits is held at their end.
+fn wide_sum(high: i64, low: i64) -> i64 {
+    let sum = (i128::from(high) << 32) + i128::from(low);
+    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The database did not answer as it should: a pool that is busy is worth another try, all else goes to the log.
-fn unavailable(error: sqlx::Error) -> AppError {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
+fn unavailable(error: DbError) -> AppError {
+    if matches!(error, DbError::Busy) {
         return AppError::Unavailable { retry_after: 1 };
     }
     let mut random = [0; 8];
@@ -214,6 +226,22 @@ impl QueryPort for SqlQueries {
         let mut snapshot = self.snapshot(&[TIMELINE], fresh).await?;
         let page = events::list(&mut snapshot.tx, viewer, &filter, limit).await.map_err(unavailable)?;
         Ok(snapshot.seen(page))
+    }
+
+    async fn people(&self, viewer: &Viewer, ids: &[UserId]) -> Result<Vec<Person>, AppError> {
+        if !viewer.is_admin() {
+            return Ok(vec![]);
+        }
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        people::by_ids(&mut tx, ids).await.map_err(unavailable)
+    }
+
+    async fn user(&self, viewer: &Viewer, email: &str) -> Result<Option<User>, AppError> {
+        if !viewer.is_admin() {
+            return Err(AppError::NotFound);
+        }
+        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        people::by_email(&mut tx, email).await.map_err(unavailable)
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {

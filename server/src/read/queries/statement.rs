@@ -8,14 +8,15 @@ use app::{
     ports::{StatementFilter, Viewer},
     wire::{Page, Position, StatementRow, Version},
 };
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{
         columns::{json_array, text},
         projections::statement_row,
+        sql::{DbError, Row, Sql, Tx},
     },
     paging::{self, fetch},
+    wide_sum,
 };
 
 pub(super) const COLUMNS: &str = "s.account_id, s.event_id, s.kind, s.amount, s.balance, s.effective_on, s.recorded_at,
@@ -68,42 +69,31 @@ fn checked(version: &str) -> Result<Version, AppError> {
     Ok(Version::from_i64(version))
 }
 
-pub(super) async fn page(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-    query: &Query,
-) -> Result<Page<StatementRow>, sqlx::Error> {
+pub(super) async fn page(tx: &mut Tx, account: AccountId, query: &Query) -> Result<Page<StatementRow>, DbError> {
     if query.by_date { page_by_date(tx, account, query).await } else { page_by_version(tx, account, query).await }
 }
 
-async fn page_by_version(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-    query: &Query,
-) -> Result<Page<StatementRow>, sqlx::Error> {
+async fn page_by_version(tx: &mut Tx, account: AccountId, query: &Query) -> Result<Page<StatementRow>, DbError> {
     let (beyond, direction) = query.order();
-    let mut sql = QueryBuilder::new("SELECT ");
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM statement s WHERE s.account_id = ").push_bind(account.to_string());
     if let Some(After::Version(version)) = query.after {
         sql.push(" AND s.version").push(beyond).push_bind(version.as_i64());
     }
     with_text(&mut sql, query);
     sql.push(" ORDER BY s.version").push(direction).push(" LIMIT ").push_bind(fetch(query.limit));
-    let rows = sql.build().fetch_all(tx).await?;
+    let rows = sql.fetch_all(tx).await?;
     let rows = rows.iter().map(statement_row).collect::<Result<_, _>>()?;
     Ok(paging::cut(rows, query.limit, |row: &StatementRow| row.version.to_string()))
 }
 
-async fn page_by_date(
-    tx: &mut SqliteConnection,
-    account: AccountId,
-    query: &Query,
-) -> Result<Page<StatementRow>, sqlx::Error> {
+async fn page_by_date(tx: &mut Tx, account: AccountId, query: &Query) -> Result<Page<StatementRow>, DbError> {
     let (beyond, direction) = query.order();
     // Summed in two halves, since in order of dates a balance may pass the end of 64 bits, which SUM refuses.
-    let mut sql = QueryBuilder::new(
+    let mut sql = Sql::new(
         "WITH running AS (
-             SELECT version, SUM(amount >> 32) OVER dates AS high, SUM(amount & 4294967295) OVER dates AS low
+             SELECT version, CAST(SUM(amount >> 32) OVER dates AS BIGINT) AS high,
+                 CAST(SUM(amount & 4294967295) OVER dates AS BIGINT) AS low
              FROM statement WHERE account_id = ",
     );
     sql.push_bind(account.to_string())
@@ -119,21 +109,19 @@ async fn page_by_date(
     with_text(&mut sql, query);
     sql.push(" ORDER BY s.effective_on").push(direction).push(", s.version").push(direction);
     sql.push(" LIMIT ").push_bind(fetch(query.limit));
-    let rows = sql.build().fetch_all(tx).await?;
+    let rows = sql.fetch_all(tx).await?;
     let rows = rows.iter().map(row_by_date).collect::<Result<_, _>>()?;
     Ok(paging::cut(rows, query.limit, |row: &StatementRow| format!("{}.{}", row.effective_on, row.version)))
 }
 
-fn row_by_date(row: &SqliteRow) -> Result<StatementRow, sqlx::Error> {
-    let (high, low): (i64, i64) = (row.try_get("high")?, row.try_get("low")?);
-    let balance = (i128::from(high) << 32) + i128::from(low);
-    let balance = i64::try_from(balance).unwrap_or(if balance < 0 { i64::MIN } else { i64::MAX });
+fn row_by_date(row: &Row) -> Result<StatementRow, DbError> {
+    let balance = wide_sum(row.try_get("high")?, row.try_get("low")?);
     Ok(StatementRow { balance, ..statement_row(row)? })
 }
 
-fn with_text(sql: &mut QueryBuilder<Sqlite>, query: &Query) {
+fn with_text(sql: &mut Sql<'_>, query: &Query) {
     if let Some(text) = &query.text {
-        sql.push(" AND instr(s.search, ").push_bind(text.clone()).push(") > 0");
+        sql.push(" AND {find}(s.search, ").push_bind(text.clone()).push(") > 0");
     }
 }
 
@@ -142,12 +130,12 @@ fn with_text(sql: &mut QueryBuilder<Sqlite>, query: &Query) {
 ///
 /// Looks at the newest entries alone, by their key: an older one changes only by a newer one that reverses it.
 pub(super) async fn changed(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     account: AccountId,
     after: Option<Position>,
     most: usize,
-) -> Result<Vec<StatementRow>, sqlx::Error> {
-    let mut sql = QueryBuilder::new("WITH newest AS (SELECT version, entry_position, reverses FROM statement");
+) -> Result<Vec<StatementRow>, DbError> {
+    let mut sql = Sql::new("WITH newest AS (SELECT version, entry_position, reverses FROM statement");
     sql.push(" WHERE account_id = ").push_bind(account.to_string());
     let limit = if after.is_some() { fetch(most) } else { i64::try_from(most).unwrap_or(i64::MAX) };
     sql.push(" ORDER BY version DESC LIMIT ").push_bind(limit).push("), fresh AS (SELECT * FROM newest");
@@ -158,18 +146,15 @@ pub(super) async fn changed(
         sql.push(" UNION SELECT f.version FROM fresh JOIN feed f ON f.event_id = fresh.reverses");
     }
     sql.push(") ORDER BY s.version");
-    sql.build().fetch_all(tx).await?.iter().map(statement_row).collect()
+    sql.fetch_all(tx).await?.iter().map(statement_row).collect()
 }
 
 /// Accounts whose entries are the viewer's; `None`: an admin's, which are all.
-pub(super) async fn accounts_of(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-) -> Result<Option<Vec<AccountId>>, sqlx::Error> {
+pub(super) async fn accounts_of(tx: &mut Tx, viewer: &Viewer) -> Result<Option<Vec<AccountId>>, DbError> {
     if viewer.is_admin() {
         return Ok(None);
     }
-    let rows = sqlx::query("SELECT account_id FROM statement_accounts WHERE owner = ?")
+    let rows = Sql::new("SELECT account_id FROM statement_accounts WHERE owner = ?")
         .bind(viewer.user_id.to_string())
         .fetch_all(tx)
         .await?;
@@ -178,23 +163,23 @@ pub(super) async fn accounts_of(
 
 /// The newest entries over `accounts`, or over all if that is `None`.
 pub(super) async fn latest(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     accounts: Option<&[AccountId]>,
     limit: i64,
-) -> Result<Vec<StatementRow>, sqlx::Error> {
-    let mut sql = QueryBuilder::new("SELECT ");
+) -> Result<Vec<StatementRow>, DbError> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS);
     if let Some(accounts) = accounts {
         // The newest few of each account, by its key: never a walk through everyone's entries.
-        sql.push(" FROM json_each(").push_bind(json_array(accounts));
+        sql.push(" FROM {keys}").bind_last(json_array(accounts));
         sql.push(
-            ") a CROSS JOIN statement s ON s.account_id = a.value AND s.version IN
-                   (SELECT version FROM statement WHERE account_id = a.value ORDER BY version DESC LIMIT ",
+            " {then} statement s ON s.account_id = keys.value AND s.version IN
+                   (SELECT version FROM statement WHERE account_id = keys.value ORDER BY version DESC LIMIT ",
         );
         sql.push_bind(limit).push(")");
     } else {
         sql.push(" FROM statement s");
     }
     sql.push(" ORDER BY s.entry_position DESC LIMIT ").push_bind(limit);
-    sql.build().fetch_all(tx).await?.iter().map(statement_row).collect()
+    sql.fetch_all(tx).await?.iter().map(statement_row).collect()
 }

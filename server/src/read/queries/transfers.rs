@@ -7,10 +7,12 @@ use app::{
     ports::Viewer,
     wire::{Page, Position, TransferView},
 };
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    super::projections::{TransferRow, transfer_row},
+    super::{
+        projections::{TransferRow, transfer_row},
+        sql::{DbError, Sql, Tx},
+    },
     paging::{self, fetch},
 };
 
@@ -33,12 +35,12 @@ impl Query {
 
 /// Transfers of `account`, which the viewer may see, or all that the viewer is party to.
 pub(super) async fn list(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     account: Option<AccountId>,
     query: &Query,
-) -> Result<Page<TransferView>, sqlx::Error> {
-    let mut sql = QueryBuilder::new("SELECT ");
+) -> Result<Page<TransferView>, DbError> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM transfers WHERE requested_position ");
     match account {
         None if viewer.is_admin() => {
@@ -59,16 +61,16 @@ pub(super) async fn list(
 /// Transfers that changed after `after`, oldest change first; more than `most` if not all of them are here. The newest
 /// `most` if that is `None`.
 pub(super) async fn changed(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx,
     viewer: &Viewer,
     after: Option<Position>,
     most: usize,
-) -> Result<Vec<TransferView>, sqlx::Error> {
+) -> Result<Vec<TransferView>, DbError> {
     let Some(after) = after else {
         let page = list(tx, viewer, None, &Query { before: i64::MAX, limit: most }).await?;
         return Ok(page.items);
     };
-    let mut sql = QueryBuilder::new("SELECT ");
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM transfers WHERE position > ").push_bind(after.as_i64());
     if !viewer.is_admin() {
         // From the viewer's own, never through everyone's.
@@ -84,7 +86,7 @@ pub(super) async fn changed(
 
 /// The newest rows where one of two columns is `key`: each by its own index, and only as many as can be shown.
 fn either(
-    sql: &mut QueryBuilder<Sqlite>,
+    sql: &mut Sql<'_>,
     source: &'static str,
     destination: &'static str,
     key: &str,
@@ -101,18 +103,14 @@ fn either(
         if let (1, Some(owner)) = (side, &destination_owner) {
             sql.push(" AND to_owner = ").push_bind(owner.clone());
         }
-        sql.push(" ORDER BY requested_position DESC LIMIT ").push_bind(fetch(query.limit)).push(")");
+        sql.push(" ORDER BY requested_position DESC LIMIT ").push_bind(fetch(query.limit)).push(") AS side");
     }
     sql.push(")");
 }
 
 /// The transfer, if this viewer may see it.
-pub(super) async fn visible(
-    tx: &mut SqliteConnection,
-    viewer: &Viewer,
-    id: TransferId,
-) -> Result<Option<TransferView>, sqlx::Error> {
-    let mut sql = QueryBuilder::new("SELECT ");
+pub(super) async fn visible(tx: &mut Tx, viewer: &Viewer, id: TransferId) -> Result<Option<TransferView>, DbError> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM transfers WHERE id = ").push_bind(id.to_string());
     let me = Some(viewer.user_id);
     let row = rows(tx, sql).await?.pop();
@@ -120,8 +118,8 @@ pub(super) async fn visible(
 }
 
 /// Transfers that hold money of `account` now, or that it has promised to take; newest first.
-pub(super) async fn pending(tx: &mut SqliteConnection, account: AccountId) -> Result<Vec<TransferView>, sqlx::Error> {
-    let mut sql = QueryBuilder::new("SELECT ");
+pub(super) async fn pending(tx: &mut Tx, account: AccountId) -> Result<Vec<TransferView>, DbError> {
+    let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM transfers WHERE (from_account = ").push_bind(account.to_string());
     // What is promised but not captured is still held; once captured it is an entry of the source's statement.
     sql.push(" AND state IN ('held', 'promised')) OR (to_account = ").push_bind(account.to_string());
@@ -129,6 +127,6 @@ pub(super) async fn pending(tx: &mut SqliteConnection, account: AccountId) -> Re
     Ok(rows(tx, sql).await?.into_iter().map(|row| row.view).collect())
 }
 
-async fn rows(tx: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<TransferRow>, sqlx::Error> {
-    sql.build().fetch_all(tx).await?.iter().map(transfer_row).collect()
+async fn rows(tx: &mut Tx, sql: Sql<'_>) -> Result<Vec<TransferRow>, DbError> {
+    sql.fetch_all(tx).await?.iter().map(transfer_row).collect()
 }

@@ -1,12 +1,14 @@
 //! The trial balance: all currencies, read at one position.
 
 use app::wire::TrialBalance;
-use sqlx::SqliteConnection;
 
-use super::super::projections::sums;
+use super::super::{
+    projections::sums,
+    sql::{DbError, Sql, Tx},
+};
 
-pub(super) async fn all(tx: &mut SqliteConnection) -> Result<TrialBalance, sqlx::Error> {
-    let rows = sqlx::query(
+pub(super) async fn all(tx: &mut Tx) -> Result<TrialBalance, DbError> {
+    let rows = Sql::new(
         "SELECT currency, balances, in_transit, deposits, withdrawals, position FROM trial_balance ORDER BY currency",
     )
     .fetch_all(tx)

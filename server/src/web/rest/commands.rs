@@ -11,6 +11,7 @@ use super::{
     super::{AppState, SignedIn, problem::new_id},
     Answer,
     input::{JsonBody, Segment, header_text},
+    wanted::unreadable,
 };
 
 /// Sends one command. What the process manager alone sends does not exist here.
@@ -27,12 +28,12 @@ pub async fn send(
         return Err(AppError::NotFound.into());
     }
     let command = body?.command(&name).ok_or(AppError::NotFound)??;
-    let command_id = match header_text(&headers, "idempotency-key")? {
-        Some(key) => CommandId::parse(key).map_err(|error| AppError::invalid("Idempotency-Key", error))?,
+    let command_id = match header_text(&headers, "Idempotency-Key")? {
+        Some(key) => CommandId::parse(key).map_err(|_| unreadable("Idempotency-Key", key))?,
         None => CommandId(new_id()),
     };
-    let expected = header_text(&headers, "if-match")?
-        .map(|version| version.parse::<Version>().map_err(|error| AppError::invalid("If-Match", error)))
+    let expected = header_text(&headers, "If-Match")?
+        .map(|version| version.parse::<Version>().map_err(|_| unreadable("If-Match", version)))
         .transpose()?;
     Ok(Json(port.send(&viewer, command_id, command, expected).await?))
 }

@@ -104,6 +104,7 @@ pub async fn events(
         ("stream" = StreamId, Path),
         ("after" = Option<u64>, Query, description = "Only after this position"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500),
+        ("event" = Option<EventId>, Query, description = "Only the event with this id"),
         ("wait_for" = Option<u64>, Query, description = "Wait until the view has seen this position"),
         ("wait_ms" = Option<u64>, Query, description = "but not longer than this; at most 30000"),
     ),
@@ -118,6 +119,7 @@ pub async fn stream(
     let after = params.take("after")?;
     let filter = EventsFilter {
         stream: Some(stream),
+        event: params.take("event")?,
         after,
         limit: params.limit()?,
         ascending: true,

@@ -1,6 +1,6 @@
 //! Reads what API clients send, and names the field that does not read.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use app::{
     api::AppError,
@@ -9,14 +9,17 @@ use app::{
 };
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::DeserializeOwned;
 
-use super::super::{AppState, Problem, problem::internal, security::too_large};
+use super::{
+    super::{AppState, Problem, problem::internal, security::too_large},
+    wanted,
+};
 
 /// Waits at most this long for a position to become visible.
 const WAIT_MAX: u64 = 30_000;
@@ -42,11 +45,12 @@ impl FromRequest<AppState> for JsonBody {
     }
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// A body of at most `limit` bytes, whole.
+pub async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
     match body.collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if is_too_long(&error) => Err(too_large(limit)),
-        Err(error) => Err(AppError::invalid("body", error).into()),
+        Err(_) => Err(AppError::invalid("body", "it did not arrive whole").into()),
     }
 }
 
@@ -70,14 +74,18 @@ impl JsonBody {
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let mut track = serde_path_to_error::Track::new();
         let read = Command::read(name, serde_path_to_error::Deserializer::new(&mut json, &mut track))?;
-        Some(read.and_then(|command| json.end().map(|()| command)).map_err(|error| invalid(&track.path(), &error)))
+        Some(read.and_then(|command| json.end().map(|()| command)).map_err(|error| self.malformed(track, &error)))
     }
 
     /// Serde would take an array for a struct, field after field.
     fn is_object(&self) -> Result<(), AppError> {
         match self.0.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => Ok(()),
-            Some(_) | None => Err(AppError::invalid("body", "not a JSON object")),
+            None => Err(AppError::invalid(
+                "body",
+                "a JSON object is expected, like {\"name\": \"Everyday\"}; this is empty",
+            )),
+            Some(_) => Err(AppError::invalid("body", "a JSON object is expected, like {\"name\": \"Everyday\"}")),
         }
     }
 
@@ -86,31 +94,21 @@ impl JsonBody {
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let mut track = serde_path_to_error::Track::new();
         let read = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
-        read.and_then(|value| json.end().map(|()| value)).map_err(|error| invalid(&track.path(), &error))
+        read.and_then(|value| json.end().map(|()| value)).map_err(|error| self.malformed(track, &error))
     }
-}
 
-fn invalid(path: &serde_path_to_error::Path, error: &serde_json::Error) -> AppError {
-    let message = error.to_string();
-    let path = path.to_string();
-    // A field that is missing or not known has no path of its own: serde names it in the message.
-    let named = ["missing field `", "unknown field `", "duplicate field `"]
-        .iter()
-        .find_map(|start| message.strip_prefix(start)?.split('`').next());
-    let field = match (named, path.as_str()) {
-        (Some(field), _) => field,
-        (None, "." | "?") => "body",
-        (None, path) => path,
-    };
-    AppError::invalid(field, &message)
+    fn malformed(&self, track: serde_path_to_error::Track, error: &serde_json::Error) -> AppError {
+        wanted::malformed(&self.0, &track.path().to_string(), error)
+    }
 }
 
 /// A header that has to be readable if it is there.
 pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AppError> {
     let mut values = headers.get_all(name).iter();
-    let value = values.next().map(|value| value.to_str().map_err(|error| AppError::invalid(name, error)));
+    let value =
+        values.next().map(|value| value.to_str().map_err(|_| AppError::invalid(name, "this header is not plain text")));
     if values.next().is_some() {
-        return Err(AppError::invalid(name, "given twice"));
+        return Err(AppError::invalid(name, "this header is given twice"));
     }
     Ok(value.transpose()?.map(|text| text.trim().trim_matches('"')))
 }
@@ -123,11 +121,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|error| AppError::invalid("query", error.body_text()))?;
+            .map_err(|_| AppError::invalid("query", "parameters are expected as name=value, joined by &"))?;
         let mut params = BTreeMap::new();
         for (name, value) in pairs {
             if params.insert(name.clone(), value).is_some() {
-                return Err(AppError::invalid(&name, "given twice").into());
+                return Err(AppError::invalid(&name, "this parameter is given twice").into());
             }
         }
         Ok(Self(params))
@@ -136,9 +134,9 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
 impl Params {
     /// An empty parameter is an absent one, as forms send it.
-    pub fn take<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, AppError> {
+    pub fn take<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, AppError> {
         let value = self.0.remove(name).filter(|value| !value.is_empty());
-        value.map(|value| value.parse().map_err(|error| AppError::invalid(name, error))).transpose()
+        value.map(|value| value.parse().map_err(|_| wanted::unreadable(name, &value))).transpose()
     }
 
     /// `limit`, 1 to 500.
@@ -147,7 +145,7 @@ impl Params {
         if (1..=LIMIT_MAX).contains(&limit) {
             return Ok(limit);
         }
-        Err(AppError::invalid("limit", format!("1 to {LIMIT_MAX}")))
+        Err(wanted::unreadable("limit", &limit.to_string()))
     }
 
     /// `wait_for` and `wait_ms` (R5).
@@ -160,21 +158,22 @@ impl Params {
 
     pub fn finish(self) -> Result<(), AppError> {
         match self.0.into_keys().next() {
-            Some(name) => Err(AppError::invalid(&name, "no such parameter")),
+            Some(name) => Err(AppError::invalid(&name, "there is no such parameter here")),
             None => Ok(()),
         }
     }
 }
 
-/// One part of a path.
+/// The one part of a path that differs.
 pub struct Segment<T>(pub T);
 
-impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for Segment<T> {
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        let axum::extract::Path(text) = text.map_err(|error| internal(&error))?;
-        text.parse().map(Self).map_err(|error| AppError::invalid("id", error).into())
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| AppError::invalid("path", "this is not text in UTF-8"))?;
+        let (name, text) = params.iter().next().ok_or_else(|| internal(&"a route without a part that differs"))?;
+        text.parse().map(Self).map_err(|_| wanted::unreadable(name, text).into())
     }
 }

@@ -8,6 +8,8 @@ pub mod events;
 mod input;
 pub mod session;
 pub mod status;
+pub mod users;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use axum::{
     Json,
     routing::{MethodRouter, delete, get, post},
 };
+
+pub(super) use input::collect;
 
 use super::{AppState, Problem};
 
@@ -43,6 +47,7 @@ pub fn routes() -> Vec<Route> {
         ("get", "/api/v1/trial-balance", get(accounts::trial_balance)),
         ("get", "/api/v1/events", get(events::events)),
         ("get", "/api/v1/streams/{stream}", get(events::stream)),
+        ("get", "/api/v1/users", get(users::users)),
         ("get", "/api/v1/status", get(status::status)),
         ("post", "/api/v1/projections/{name}/retry", post(status::retry)),
     ]

@@ -1,6 +1,9 @@
 //! Sessions: a token for an e-mail and a password, a fresh one while in use, and the end.
 
-use app::ports::{self, Role};
+use app::{
+    domain::UserId,
+    ports::{self, Role},
+};
 use axum::{
     Extension, Json,
     extract::State,
@@ -30,12 +33,14 @@ pub struct Session {
     token: String,
     /// Microseconds since 1970.
     expires_at: i64,
+    user_id: UserId,
     roles: Vec<Role>,
 }
 
 impl From<ports::SignedIn> for Session {
     fn from(signed_in: ports::SignedIn) -> Self {
-        Self { token: signed_in.token, expires_at: signed_in.viewer.expires_at, roles: signed_in.viewer.roles }
+        let ports::SignedIn { token, viewer } = signed_in;
+        Self { token, expires_at: viewer.expires_at, user_id: viewer.user_id, roles: viewer.roles }
     }
 }
 

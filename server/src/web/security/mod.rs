@@ -4,6 +4,7 @@
 mod headers;
 mod limits;
 mod origin;
+mod rate;
 
 use app::{
     api::AppError,
@@ -11,12 +12,13 @@ use app::{
 };
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
 pub(super) use limits::too_large;
+pub use rate::RateLimit;
 
 use super::{
     AppState, Problem,
@@ -38,7 +40,8 @@ pub async fn edge(State(state): State<AppState>, request: Request, next: Next) -
     let path = parts.uri.path().to_owned();
     let renewable = via == Via::Cookie && !live && method == Method::GET && !path.starts_with("/pkg/");
 
-    let admitted = origin::check(&parts, &state.options)
+    let admitted = (state.rate.check(known.client, &path))
+        .and_then(|()| origin::check(&parts, &state.options))
         .and_then(|()| limits::body(&parts.headers, body, state.options.max_body))
         .map(|body| {
             parts.extensions.insert(known.clone());
@@ -49,6 +52,8 @@ pub async fn edge(State(state): State<AppState>, request: Request, next: Next) -
         Ok(request) => answer(&state, live, request, next).await,
         Err(problem) => problem.into_response(),
     };
+    // Whoever was turned away gets no more work done for them.
+    let renewable = renewable && response.status() != StatusCode::TOO_MANY_REQUESTS;
     if let (true, Some(viewer)) = (renewable, &known.viewer) {
         renew(&state, &known, viewer, &mut response).await;
     }

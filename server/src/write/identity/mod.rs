@@ -6,7 +6,7 @@ mod password;
 mod people;
 mod sessions;
 
-pub use limits::{Limit, SignInLimits};
+pub use limits::SignInLimits;
 pub use password::{HashedPassword, PASSWORD_LENGTH, PasswordError, Passwords};
 pub use people::{NewPerson, People, PeopleError, PersonRow};
 pub use sessions::{SESSION_AGE, SessionParts, Sessions, mint};

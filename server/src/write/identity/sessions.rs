@@ -133,6 +133,11 @@ impl SessionPort for Sessions {
         Ok(mint(&row.person, viewer.session_id, now, &self.keys))
     }
 
+    async fn by_email(&self, email: &str) -> Result<Option<UserId>, AppError> {
+        let row = self.people.by_email(email).await.map_err(people_failed)?;
+        Ok(row.filter(|row| !row.disabled).map(|row| row.person.id))
+    }
+
     async fn change_password(&self, viewer: &Viewer, old: &str, new: &str) -> Result<SignedIn, AppError> {
         let row = self.people.by_id(viewer.user_id).await.map_err(people_failed)?;
         let row = row.filter(|row| !row.disabled).ok_or(AppError::NotSignedIn)?;

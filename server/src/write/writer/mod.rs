@@ -232,6 +232,9 @@ impl Writer {
 
     /// The event at a position of the log; `None` beyond its end.
     pub async fn event_at(&self, position: Position) -> Result<Option<Envelope>, SubmitError> {
+        if i64::try_from(position.0).is_err() {
+            return Ok(None);
+        }
         let before = Position(position.0.saturating_sub(1));
         let next = self.store.read_log(before, 1).await?.pop();
         Ok(next.filter(|event| event.position == position))

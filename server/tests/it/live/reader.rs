@@ -8,7 +8,8 @@ use app::{
     live::{List, LiveRow, Newcomers},
     ports::{EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
     wire::{
-        AccountView, DayBalances, EventView, LiveQuery, Position, Rows, StatementRow, TransferView, TrialBalanceLine,
+        AccountView, DayBalances, EventView, LiveQuery, Position, Rows, StatementRow, Totals, TransferView,
+        TrialBalanceLine,
     },
 };
 use server::read::{
@@ -127,6 +128,7 @@ pub struct Shown {
     account: AccountId,
     pub position: Position,
     accounts: List<AccountView>,
+    totals: List<Totals>,
     statement: List<StatementRow>,
     days: List<DayBalances>,
     movements: List<StatementRow>,
@@ -156,6 +158,7 @@ impl Shown {
             account,
             position,
             accounts: List::new(overview.value.accounts, Newcomers::Show),
+            totals: List::new(vec![overview.value.totals], Newcomers::Ignore),
             statement: List::page(page.value.statement, Newcomers::Show),
             days: List::new(vec![page.value.days], Newcomers::Ignore),
             movements: List::new(overview.value.latest, Newcomers::Show),
@@ -167,9 +170,9 @@ impl Shown {
 
     pub fn queries(&self) -> Vec<LiveQuery> {
         use LiveQuery as Q;
-        let of =
-            [Q::Accounts, Q::Statement(self.account), Q::Days(self.account), Q::Movements, Q::Transfers, Q::Events];
-        of.into_iter().chain(self.viewer.is_admin().then_some(Q::TrialBalance)).collect()
+        let own = [Q::Accounts, Q::Totals, Q::Movements, Q::Transfers, Q::Events];
+        let of = own.into_iter().chain([Q::Statement(self.account), Q::Days(self.account)]);
+        of.chain(self.viewer.is_admin().then_some(Q::TrialBalance)).collect()
     }
 
     pub fn hear(&mut self, message: &Message) {
@@ -177,6 +180,7 @@ impl Shown {
         let rows = app::wire::Json::parse(rows.get()).unwrap();
         let read = match query.split(':').next().unwrap() {
             "accounts" => self.accounts.receive(rows, reset, &|_| true),
+            "totals" => self.totals.receive(rows, reset, &|_| true),
             "statement" => self.statement.receive(rows, reset, &|_| true),
             "days" => self.days.receive(rows, reset, &|_| true),
             "movements" => self.movements.receive(rows, reset, &|_| true),
@@ -202,6 +206,7 @@ impl Shown {
         } else {
             same(&self.accounts, &reloaded.accounts);
         }
+        same(&self.totals, &reloaded.totals);
         same(&self.statement, &reloaded.statement);
         same(&self.days, &reloaded.days);
         same(&self.movements, &reloaded.movements);

@@ -6,11 +6,11 @@ use app::{
         AccountId, CommandId, Currency, Date, EventId, SessionId, TransferId, UserId,
         account::{AccountEvent, Status},
     },
-    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, Viewer},
+    ports::{AccountsFilter, EventsFilter, Freshness, QueryPort, Role, StatementFilter, User, Viewer},
     wire::{
-        AccountPage, AccountView, Actor, DailyTotal, DayBalance, DayBalances, EntryKind, Event, EventView, Hash,
-        Overview, Page, Position, ReadStatus, Seen, StatementRow, StreamId, TransferState, TransferView, TrialBalance,
-        TrialBalanceLine, Version, encode,
+        AccountPage, AccountView, Actor, CurrencyTotal, DailyTotal, DayBalance, DayBalances, EntryKind, Event,
+        EventView, Hash, Overview, Page, Person, Position, ReadStatus, Seen, StatementRow, StreamId, Totals,
+        TransferState, TransferView, TrialBalance, TrialBalanceLine, Version, encode,
     },
 };
 use async_trait::async_trait;
@@ -194,7 +194,7 @@ fn event(version: u64) -> EventView {
         actor_name: Some("Marie Nováková".to_owned()),
         command_id: CommandId(uuid(70)),
         correlation_id: CommandId(uuid(70)),
-        causation_id: None,
+        causation_id: (version > 1).then(|| event_id(version - 1)),
     }
 }
 
@@ -206,7 +206,18 @@ fn no_page<T>() -> Page<T> {
 impl QueryPort for Fake {
     async fn overview(&self, _: &Viewer, _: Freshness) -> Result<Seen<Overview>, AppError> {
         let latest = statement();
-        self.seen(Overview { accounts: accounts(), latest }, Overview { accounts: Vec::new(), latest: Vec::new() })
+        let line = |code: &str, accounts, balance| CurrencyTotal {
+            currency: code.parse().expect("a currency"),
+            accounts,
+            balance,
+        };
+        // More than are listed.
+        let lines = vec![line("CZK", 140, 4_812_000), line("EUR", 1, 120_350)];
+        let totals = |lines| Totals { lines, position: POSITION };
+        self.seen(
+            Overview { accounts: accounts(), totals: totals(lines), latest },
+            Overview { accounts: Vec::new(), totals: totals(Vec::new()), latest: Vec::new() },
+        )
     }
 
     async fn account_page(
@@ -240,7 +251,8 @@ impl QueryPort for Fake {
                 position: POSITION,
             },
         };
-        self.seen(page.clone(), page)
+        let nothing = AccountPage { statement: no_page(), pending: vec![], ..page.clone() };
+        self.seen(page, nothing)
     }
 
     async fn accounts(&self, _: &Viewer, _: AccountsFilter, _: Freshness) -> Result<Seen<Page<AccountView>>, AppError> {
@@ -314,7 +326,10 @@ impl QueryPort for Fake {
         };
         let after = |event: &EventView| filter.after.is_none_or(|after| event.position > after);
         let (items, next): (Vec<_>, _) = if filter.ascending {
-            ((1..=40).map(event).filter(|event| wanted(event) && after(event)).collect(), None)
+            let mut items: Vec<_> = (1..=40).map(event).filter(|event| wanted(event) && after(event)).collect();
+            let next = (items.len() > 16).then(|| "more".to_owned());
+            items.truncate(16);
+            (items, next)
         } else {
             let items = (1..=newest).rev().map(event).filter(wanted).take(filter.limit.min(6) as usize);
             (items.collect(), Some("1041".to_owned()))
@@ -322,6 +337,15 @@ impl QueryPort for Fake {
         self.seen(Page { items, next }, no_page())
     }
 
+    async fn people(&self, viewer: &Viewer, ids: &[UserId]) -> Result<Vec<Person>, AppError> {
+        assert!(viewer.is_admin(), "others are told of nobody");
+        let (name, email) = ("Marie Nováková".to_owned(), "marie@example.org".to_owned());
+        Ok(ids.iter().map(|id| Person { id: *id, name: name.clone(), email: email.clone() }).collect())
+    }
+
+    async fn user(&self, _: &Viewer, _: &str) -> Result<Option<User>, AppError> {
+        Err(AppError::NotFound)
+    }
     async fn status(&self) -> Result<ReadStatus, AppError> {
         Err(AppError::Unavailable { retry_after: 1 })
     }

@@ -189,6 +189,20 @@ async fn strangers_are_sent_to_sign_in_and_back() {
 }
 
 #[tokio::test]
+async fn a_form_sent_after_the_session_ended_comes_back_as_it_was_filled_in() {
+    let stranger = Visitor { roles: None, ..customer() };
+    let url = ServerFnUrlError::new("/api/fn/deposit_money", app::api::AppError::NotSignedIn);
+    let url = url.to_url("http://x/").expect("an address");
+    let slip = format!("/accounts/{}/deposit?description=salary", everyday());
+    let back = stranger.get(&format!("{slip}&{}", url.query().expect("a query"))).await;
+    let next = format!("/accounts/{}/deposit%3Fdescription%3Dsalary", everyday());
+    back.sends_to(&format!("/sign-in?next={next}&ended=1"));
+    stranger.get(&format!("/sign-in?next={next}&ended=1")).await.says("Your session had ended");
+    stranger.get("/sign-in?next=/").await.does_not_say("Your session had ended");
+    customer().get(&slip).await.says("value=\"salary\"");
+}
+
+#[tokio::test]
 async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
     let unknown = uuid::Uuid::nil();
     let account = everyday();
@@ -222,9 +236,9 @@ async fn faults_have_their_status_and_say_what_is_safe() {
 }
 
 #[tokio::test]
-async fn the_overview_shows_accounts_and_totals_of_those_not_closed() {
+async fn the_overview_lists_accounts_and_shows_what_all_come_to() {
     let page = customer().get("/").await;
-    page.says("<title>Accounts · CZK 48,120.00 · Daybook</title>").says("CZK in 2 accounts").says("EUR in 1 account");
+    page.says("<title>Accounts · CZK 48,120.00 · Daybook</title>").says("CZK in 140 accounts").says("EUR in 1 account");
     page.says("Holiday &lt;b&gt;").says("Latest movements").says("as of position 1,046").says("aria-current=\"page\"");
 }
 
@@ -238,6 +252,11 @@ async fn empty_views_say_what_will_be_there_and_the_way_to_it() {
     customer().get("/timeline?kind=account.account_closed").await.says("Nothing like that");
     let path = format!("/accounts/{}?q=zebra", everyday());
     customer().get(&path).await.says("No entry says “zebra”");
+    let account = format!("/accounts/{}", everyday());
+    let page = nobody.get(&account).await;
+    page.says("No entries yet").says("Pay money in").says(&format!("href=\"{account}/deposit\""));
+    nobody.get(&format!("{account}/deposit")).await.says("No entries yet").does_not_say("Pay money in");
+    customer().get(&account).await.does_not_say("No entries yet");
 }
 
 #[tokio::test]
@@ -252,6 +271,7 @@ async fn an_account_shows_balance_chart_and_statement() {
     let page = customer().get(&format!("/accounts/{}", everyday())).await;
     page.says("<title>Everyday account · CZK 13,480.00 · Daybook</title>").says("12,480.00").says("1,000.00");
     page.says("Balance at the end of each day").says("+9,300.00").says("salary").says("November 2026");
+    page.says("Statement of Everyday account, printed 22 Nov 2026").says("as of entry 40.");
     page.says("Older entries").says("statement.csv").says("/freeze").does_not_say("/limit\"");
     let older = customer().get(&format!("/accounts/{}?after=36&by=date", everyday())).await;
     older.says("?by=date\">Newest</a>").does_not_say("Older entries").says("name=\"by\" value=\"date\"");
@@ -295,6 +315,39 @@ async fn an_event_leads_to_its_moment() {
         .does_not_say("</script>\"")
         .does_not_say("Reverse entry");
     admin().get(&moment).await.says("Reverse entry 38").says("/reverse?event=");
+}
+
+#[tokio::test]
+async fn without_javascript_a_moment_says_what_changed_and_the_state_then_however_many_events_led_to_it() {
+    let page = customer().get(&format!("/timeline/account-{}?at=38", everyday())).await;
+    // Opened, and 37 times 9,300.00: read in pages of 16 here.
+    page.says("<td class=\"was\">334,800.00</td>").says("344,100.00").says("+9,300.00");
+    page.says("Together with")
+        .says("/timeline?correlation=")
+        .says("Because of")
+        .says(&format!("/timeline/event/{}", event_id(37)));
+    page.does_not_say("#39").says("#1<");
+    let first = customer().get(&format!("/timeline/account-{}?at=1", everyday())).await;
+    first.says("Not there yet").says("Entry 1 of 40").does_not_say("#2<");
+}
+
+#[tokio::test]
+async fn an_admin_is_told_whose_an_account_is_and_a_customer_needs_not_be() {
+    let page = format!("/accounts/{}", everyday());
+    for path in ["/", &page] {
+        admin().get(path).await.says("title=\"marie@example.org\">Marie Nováková");
+        customer().get(path).await.does_not_say("marie@example.org");
+    }
+}
+
+#[tokio::test]
+async fn after_a_plain_form_the_page_says_what_happened_and_links_do_not_carry_it_on() {
+    let done = format!("__done={}", event_id(40));
+    let page = customer().get(&format!("/accounts/{}?{done}", everyday())).await;
+    page.says("Deposited 9,300.00 CZK.").says("salary &lt;/script&gt;");
+    assert_eq!(page.text.matches("__done").count(), 0, "{}", page.text);
+    let unknown = format!("__done={}", uuid::Uuid::nil());
+    customer().get(&format!("/?{unknown}")).await.is(StatusCode::OK);
 }
 
 #[tokio::test]
