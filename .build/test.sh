@@ -56,17 +56,34 @@ background=$!
 .build/postgres.sh start >"$logs/postgres" 2>"$logs/postgres-says" &
 starting=$!
 
+# Ends when its standard input does: with this script, however that ends.
+coproc kafka { .build/kafka.sh witness && .build/kafka.sh run; } 2>"$logs/kafka"
+
+kafka_is_up() {
+    local line lines=0
+    while [ "$lines" -lt 2 ] && IFS= read -r line <&"${kafka[0]}"; do
+        eval "$line"
+        lines=$((lines + 1))
+    done
+    cat "$logs/kafka"
+    [ "$lines" = 2 ]
+}
+
 step "tools" .build/tools.sh bundle
 step "lint" .build/lint.sh
 step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
 step "PostgreSQL" with_postgres
+step "Kafka" kafka_is_up
 step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
+step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
+    env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
+    feed:: projections:: queries:: rebuild:: live::
 step "Chromium and Playwright" wait_for_browser
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
-rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests")
+rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests" "$logs/read-tests")
 browser=$(awk '$2 == "passed" { sum += $1 } END { print sum + 0 }' "$logs/browser-tests")
 [ "$rust" -gt 0 ] && [ "$browser" -gt 0 ] || { echo "no tests ran: $rust Rust, $browser browser"; exit 1; }
 printf '\n\033[1;32m✓ %s Rust tests and %s browser tests\033[0m in %s s\n' "$rust" "$browser" "$((SECONDS - started))"

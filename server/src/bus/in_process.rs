@@ -6,19 +6,10 @@ use app::wire::{Envelope, Position};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Bus, BusError, Events, LogHead, People, PersonChange};
+use super::{After, Bus, BusError, Events, LogHead, LogSource, People, PersonChange};
 
 /// Most events that one read of the log brings.
 const CHUNK: u32 = 1000;
-
-/// What the write side hands to the bus: its log, to be read, and its word on people.
-#[async_trait]
-pub trait LogSource: Send + Sync {
-    /// Up to `limit` events after `after`, in order.
-    async fn read(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, BusError>;
-    /// Everyone who is known.
-    async fn people(&self) -> Result<Vec<PersonChange>, BusError>;
-}
 
 /// In-process bus. The command side owns the sending ends of the two watches.
 pub struct InProcess {
@@ -36,8 +27,8 @@ impl InProcess {
 
 #[async_trait]
 impl Bus for InProcess {
-    async fn events(&self, after: Position) -> Result<Box<dyn Events>, BusError> {
-        Ok(Box::new(Cursor { log: self.log.clone(), head: self.head.clone(), after }))
+    async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError> {
+        Ok(Box::new(Cursor { log: self.log.clone(), head: self.head.clone(), after: after.position }))
     }
 
     async fn people(&self) -> Result<Box<dyn People>, BusError> {

@@ -3,7 +3,11 @@
 //! Delivery is at least once, the first delivery of each event in the order of the log. A subscriber says from which
 //! position it wants to go on; what it was sent before and asks for again, it gets again.
 
+pub mod head;
 mod in_process;
+pub mod kafka;
+mod lease;
+mod status;
 
 use app::{
     domain::UserId,
@@ -11,11 +15,14 @@ use app::{
     wire::{Envelope, Hash, Position},
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-pub use in_process::{InProcess, LogSource};
+pub use in_process::InProcess;
+pub use lease::{Fence, Lease};
+pub use status::{BusStatus, OddMessage, PartitionStatus, ReplayAsked};
 
 /// What the command side says about the log after each batch and every second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHead {
     pub position: Position,
     /// The running hash at `position`.
@@ -45,11 +52,38 @@ pub enum PersonChange {
 #[error("the bus is not available: {0}")]
 pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// What the write side hands to the bus: its log, to be read, and its word on people.
+#[async_trait]
+pub trait LogSource: Send + Sync {
+    /// Up to `limit` events after `after`, in order.
+    async fn read(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, BusError>;
+    /// Where the log ends now, whoever wrote it.
+    async fn head(&self) -> Result<LogHead, BusError>;
+    /// Everyone who is known.
+    async fn people(&self) -> Result<Vec<PersonChange>, BusError>;
+}
+
+/// The last event that a subscriber has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct After {
+    /// 0 before the first.
+    pub position: Position,
+    /// When it was recorded, microseconds since 1970: says where to look for the next one.
+    pub recorded_at: i64,
+}
+
 /// One subscription to the events.
 #[async_trait]
 pub trait Events: Send {
     /// The next events, at least one, in the order of the log; waits until there are some. Cancel-safe.
     async fn next(&mut self) -> Result<Vec<Envelope>, BusError>;
+
+    /// Gives back what was brought last and was not taken: the first of `rest` is damaged, what follows it is not known
+    /// to be. True: another copy of it is fetched, and then the rest comes again. False: subscribe again.
+    fn give_back(&mut self, rest: Vec<Envelope>) -> bool {
+        drop(rest);
+        false
+    }
 }
 
 /// One subscription to what is known of people: first all that are known, then each change.
@@ -62,8 +96,12 @@ pub trait People: Send {
 #[async_trait]
 pub trait Bus: Send + Sync {
     /// All events after `after`, then each new one.
-    async fn events(&self, after: Position) -> Result<Box<dyn Events>, BusError>;
+    async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError>;
     async fn people(&self) -> Result<Box<dyn People>, BusError>;
     /// The newest `LogHead`, again whenever it changes.
     fn log_head(&self) -> tokio::sync::watch::Receiver<Option<LogHead>>;
+    /// What it meets on its way, as this node sees it.
+    fn status(&self) -> BusStatus {
+        BusStatus::default()
+    }
 }

@@ -22,7 +22,7 @@ use super::{
     database::ReadDb,
     sql::{DbError, Row, Sql, Tx, insert},
 };
-use crate::bus::{Bus, BusError};
+use crate::bus::{After, Bus, BusError};
 
 /// Is told of each ended session, in the order of the log, with the time it was recorded (microseconds since 1970).
 pub type OnSessionEvent = Arc<dyn Fn(&SessionEvent, i64) + Send + Sync>;
@@ -38,7 +38,12 @@ pub enum FeedError {
     #[error("waiting for position {missing}: the bus brought {found} next")]
     Hole { missing: Position, found: Position },
     #[error("waiting for an undamaged position {position}: {what}")]
-    Damaged { position: Position, what: String },
+    Damaged {
+        position: Position,
+        what: String,
+        /// It and what came behind it: not taken.
+        rest: Vec<Envelope>,
+    },
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error("the read database does not answer: {0}")]
@@ -97,18 +102,30 @@ impl Feed {
 
     /// Takes in what one subscription brings, until it fails.
     async fn follow(&self, bus: &dyn Bus) -> FeedError {
-        let after = *self.position.borrow();
-        let mut events = match bus.events(after).await {
+        let subscribed = async {
+            let after = last_taken(&mut self.db.read().await?).await?;
+            Ok::<_, FeedError>(bus.events(after).await?)
+        };
+        let mut events = match subscribed.await {
             Ok(events) => events,
-            Err(error) => return error.into(),
+            Err(error) => return error,
         };
         loop {
             let taken = match events.next().await {
                 Ok(envelopes) => self.take(envelopes).await,
                 Err(error) => return error.into(),
             };
-            if let Err(error) = taken {
-                return error;
+            match taken {
+                Ok(()) => {}
+                Err(FeedError::Damaged { position, what, rest }) => {
+                    let error = FeedError::Damaged { position, what, rest: Vec::new() };
+                    if !events.give_back(rest) {
+                        return error;
+                    }
+                    tracing::warn!(%error, "the feed waits");
+                    self.waiting.send_replace(Some(Parked { position, error: error.to_string() }));
+                }
+                Err(error) => return error,
             }
         }
     }
@@ -125,14 +142,19 @@ impl Feed {
         let mut chains = last_hashes(&mut tx, &envelopes).await?;
         let mut taken: Vec<(Envelope, Metadata)> = Vec::with_capacity(envelopes.len());
         let mut problem = None;
-        for envelope in envelopes {
+        let mut arrived = envelopes.into_iter();
+        while let Some(envelope) = arrived.next() {
             match check(&envelope, last, &mut chains) {
                 Ok(Some(metadata)) => {
                     last = envelope.position;
                     taken.push((envelope, metadata));
                 }
                 Ok(None) => {}
-                Err(error) => {
+                Err(mut error) => {
+                    if let FeedError::Damaged { rest, .. } = &mut error {
+                        rest.push(envelope);
+                        rest.extend(arrived);
+                    }
                     problem = Some(error);
                     break;
                 }
@@ -166,7 +188,7 @@ fn check(
     if envelope.position != last.next() {
         return Err(FeedError::Hole { missing: last.next(), found: envelope.position });
     }
-    let damaged = |what: String| FeedError::Damaged { position: envelope.position, what };
+    let damaged = |what: String| FeedError::Damaged { position: envelope.position, what, rest: Vec::new() };
     let previous = match chains.get(&envelope.stream) {
         None if envelope.version.0 == 1 => &GENESIS,
         None => return Err(damaged(format!("nothing of {} before version {}", envelope.stream, envelope.version))),
@@ -248,6 +270,13 @@ async fn ended_sessions(tx: &mut Tx, since: i64) -> Result<Vec<Envelope>, DbErro
     .fetch_all(tx)
     .await?;
     rows.iter().map(envelope).collect()
+}
+
+/// The last event in the feed.
+async fn last_taken(tx: &mut Tx) -> Result<After, DbError> {
+    let sql = "SELECT position, recorded_at FROM feed ORDER BY position DESC LIMIT 1";
+    let Some(row) = Sql::new(sql).fetch_optional(tx).await? else { return Ok(After::default()) };
+    Ok(After { position: position(&row, "position")?, recorded_at: row.try_get("recorded_at")? })
 }
 
 /// The position of the last event in the feed.

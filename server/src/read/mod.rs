@@ -31,7 +31,7 @@ use self::{
     rebuild::RebuildError,
     runner::{Runner, checkpoint},
 };
-use crate::bus::{Bus, LogHead};
+use crate::bus::{Bus, BusStatus, LogHead};
 
 /// Batches that a slow listener may be behind before it misses some; it reads the tables then.
 const BACKLOG: usize = 64;
@@ -45,6 +45,7 @@ pub struct ReadSide {
     runners: Vec<Arc<Runner>>,
     changes: broadcast::Sender<Arc<Committed>>,
     resets: broadcast::Sender<Reset>,
+    bus: Arc<dyn Bus>,
     head: watch::Receiver<Option<LogHead>>,
     started_at: i64,
     cancelled: CancellationToken,
@@ -96,11 +97,12 @@ impl ReadSide {
         });
         tasks.spawn({
             let (db, cancelled) = (db.clone(), cancelled.clone());
+            let bus = bus.clone();
             async move { people::run(&db, bus.as_ref(), cancelled).await }
         });
         tasks.close();
         let started_at = now();
-        Ok(Arc::new(Self { db, feed, runners, changes, resets, head, started_at, cancelled, tasks }))
+        Ok(Arc::new(Self { db, feed, runners, changes, resets, bus, head, started_at, cancelled, tasks }))
     }
 
     /// Each projection's batches from now on, after their commits. A listener that lags reads the tables.
@@ -150,6 +152,11 @@ impl ReadSide {
         }
     }
 
+    /// What this node's bus meets on its way.
+    pub fn bus_status(&self) -> BusStatus {
+        self.bus.status()
+    }
+
     /// What this node knows of itself.
     pub fn status(&self) -> ReadStatus {
         let heard = *self.head.borrow();
@@ -169,7 +176,7 @@ impl ReadSide {
             head,
             unknown_since: head.is_none().then(|| heard.map_or(self.started_at, |head| head.at)),
             feed: *self.feed.position().borrow(),
-            waiting: self.feed.waiting(),
+            waiting: self.feed.waiting().or_else(|| self.bus.status().waiting),
             projections: projections.collect(),
         }
     }

@@ -13,6 +13,7 @@ use super::{
     keys::{PublicKeys, SigningKeys},
     store::Head,
 };
+use crate::bus::{LogHead, head::head_message};
 
 /// One line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +93,9 @@ impl FromStr for Anchor {
     }
 }
 
-/// What is signed: a text that names its purpose, so that no signature of another kind can pass for one.
+/// What is signed: the text that signed log heads on the bus have too.
 fn message(position: Position, hash: &Hash, at: i64) -> String {
-    format!("daybook/anchor/1\n{position}\n{hash}\n{at}")
+    head_message(&LogHead { position, hash: *hash, at })
 }
 
 #[cfg(test)]

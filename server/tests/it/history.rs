@@ -322,6 +322,16 @@ impl Log {
         self.people_changes.send_modify(|count| *count += 1);
     }
 
+    /// What changes when the log does.
+    pub fn heads(&self) -> watch::Receiver<Option<LogHead>> {
+        self.head.subscribe()
+    }
+
+    /// What changes when people do.
+    pub fn people_changes(&self) -> watch::Receiver<u64> {
+        self.people_changes.subscribe()
+    }
+
     pub fn bus(self: &Arc<Self>) -> Arc<dyn Bus> {
         Arc::new(InProcess::new(self.clone(), self.head.subscribe(), self.people_changes.subscribe()))
     }
@@ -332,6 +342,11 @@ impl LogSource for Log {
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, BusError> {
         let events = self.events.lock().unwrap();
         Ok(events.iter().filter(|event| event.position > after).take(limit as usize).cloned().collect())
+    }
+
+    async fn head(&self) -> Result<LogHead, BusError> {
+        let position = self.events.lock().unwrap().last().map_or(Position(0), |event| event.position);
+        Ok(LogHead { position, hash: GENESIS, at: now() })
     }
 
     async fn people(&self) -> Result<Vec<PersonChange>, BusError> {
@@ -397,10 +412,14 @@ impl Place {
     }
 
     pub async fn start_with(&self, projections: Vec<Arc<dyn projections::Projection>>, log: &Arc<Log>) -> Node {
+        self.start_on(projections, log.bus()).await
+    }
+
+    pub async fn start_on(&self, projections: Vec<Arc<dyn projections::Projection>>, bus: Arc<dyn Bus>) -> Node {
         let cancelled = CancellationToken::new();
         let nobody = Arc::new(|_: &SessionEvent, _: i64| {});
         let db = self.open().await;
-        let side = ReadSide::start_with(projections, db, log.bus(), nobody, cancelled.clone()).await.unwrap();
+        let side = ReadSide::start_with(projections, db, bus, nobody, cancelled.clone()).await.unwrap();
         Node { side, cancelled }
     }
 }

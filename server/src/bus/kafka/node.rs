@@ -1,0 +1,166 @@
+//! A query node's side of the bus: it only reads, but for asking again for what is missing.
+
+use std::sync::Arc;
+
+use app::wire::Hash;
+use async_trait::async_trait;
+use rdkafka::error::KafkaError;
+use tokio::{
+    sync::watch,
+    time::{Duration, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    consumer::{SharedStatus, Subscription, lock},
+    control::Control,
+    passes,
+    people::PeopleSubscription,
+    reader::{Reader, partitions, where_to_go_on},
+    replay::{Asking, Replays},
+    settings::KafkaSettings,
+    topics::{Topics, blocking},
+};
+use crate::bus::{After, Bus, BusError, BusStatus, Events, LogHead, People, head::HeadKeys};
+
+/// How long it waits before it tries again.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a subscription waits for a topic that is not there.
+const TOPIC: Duration = Duration::from_secs(5);
+
+/// The bus of a query node.
+pub struct KafkaBus {
+    settings: KafkaSettings,
+    asking: Asking,
+    head: watch::Receiver<Option<LogHead>>,
+    partitions: watch::Receiver<i32>,
+    status: SharedStatus,
+}
+
+impl KafkaBus {
+    /// Listens until `cancelled`. Brokers that are away are waited for. A log head counts if one of `keys` signed it.
+    pub fn start(settings: KafkaSettings, keys: HeadKeys, cancelled: CancellationToken) -> Result<Arc<Self>, BusError> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|error| BusError(error.to_string().into()))?;
+        let node = &Hash(random).to_string()[..16];
+        let (heads, head) = watch::channel(None);
+        let (counts, count) = watch::channel(0);
+        let bus = Arc::new(Self {
+            asking: Asking::new(&settings, node)?,
+            settings: settings.clone(),
+            head,
+            partitions: count,
+            status: SharedStatus::default(),
+        });
+        tokio::spawn({
+            let (settings, cancelled) = (settings.clone(), cancelled.clone());
+            async move { cancelled.run_until_cancelled(listen(settings, keys, heads)).await }
+        });
+        tokio::spawn(async move { cancelled.run_until_cancelled(look(settings, counts)).await });
+        Ok(bus)
+    }
+}
+
+#[async_trait]
+impl Bus for KafkaBus {
+    async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError> {
+        let mut count = self.partitions.clone();
+        let wanted = timeout(TOPIC, count.wait_for(|count| *count > 0)).await;
+        let topic = Topics::new(&self.settings.prefix).events;
+        let Ok(Ok(partitions)) = wanted.map(|count| count.map(|count| *count)) else {
+            return Err(BusError(format!("{topic} is not there: no broker, or no command node yet").into()));
+        };
+        count.borrow_and_update();
+        let reader = Reader::new(&self.settings)?;
+        let (reader, places) = blocking(move || {
+            let places = where_to_go_on(&reader, &topic, partitions, after.recorded_at)?;
+            reader.read_from(&topic, &places)?;
+            Ok((reader, places))
+        })
+        .await?;
+        let replays = Replays::new(&self.settings, self.asking.clone());
+        let (head, status) = (self.head.clone(), self.status.clone());
+        let subscription =
+            Subscription::new(&self.settings, reader, &places, after.position, count, head, replays, status);
+        Ok(Box::new(subscription))
+    }
+
+    async fn people(&self) -> Result<Box<dyn People>, BusError> {
+        Ok(Box::new(PeopleSubscription::open(&self.settings).await?))
+    }
+
+    fn log_head(&self) -> watch::Receiver<Option<LogHead>> {
+        self.head.clone()
+    }
+
+    fn status(&self) -> BusStatus {
+        lock(&self.status).clone()
+    }
+}
+
+/// Hears what the command side says of its log.
+async fn listen(settings: KafkaSettings, keys: HeadKeys, heads: watch::Sender<Option<LogHead>>) {
+    let topic = Topics::new(&settings.prefix).control;
+    loop {
+        if let Err(error) = listen_once(&settings, &topic, &keys, &heads).await {
+            tracing::debug!(%error, "no news of the log");
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+}
+
+async fn listen_once(
+    settings: &KafkaSettings,
+    topic: &str,
+    keys: &HeadKeys,
+    heads: &watch::Sender<Option<LogHead>>,
+) -> Result<(), KafkaError> {
+    let reader = Reader::from_now(settings, topic).await?;
+    loop {
+        let message = match reader.recv().await {
+            Ok(message) => message,
+            Err(KafkaError::PartitionEOF(_)) => continue,
+            Err(error) if passes(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        let Control::LogHead(said) = Control::read(&message) else { continue };
+        if !keys.signed(&said) {
+            tracing::warn!(key = said.key_id, "a log head that the command side did not sign");
+            continue;
+        }
+        // A relay that was held up says what it knew then.
+        heads.send_if_modified(|head| {
+            let newer = head.is_none_or(|head| head.at <= said.head.at && head.position <= said.head.position);
+            if newer {
+                *head = Some(said.head);
+            }
+            newer
+        });
+    }
+}
+
+/// Looks for partitions that were added.
+async fn look(settings: KafkaSettings, counts: watch::Sender<i32>) {
+    let topic = Topics::new(&settings.prefix).events;
+    let mut reader = None;
+    loop {
+        let (known, wanted, for_reader) = (reader.take(), topic.clone(), settings.clone());
+        let found = blocking(move || {
+            let reader = match known {
+                Some(reader) => reader,
+                None => Reader::new(&for_reader)?,
+            };
+            let count = partitions(&reader, &wanted)?;
+            Ok((reader, count))
+        });
+        match found.await {
+            Ok((known, count)) => {
+                reader = Some(known);
+                counts.send_if_modified(|before| std::mem::replace(before, count) != count);
+            }
+            Err(error) => tracing::debug!(%error, "the brokers do not answer"),
+        }
+        let there = *counts.borrow() > 0;
+        tokio::time::sleep(if there { settings.look_for_partitions } else { Duration::from_millis(200) }).await;
+    }
+}

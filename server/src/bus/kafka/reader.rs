@@ -1,0 +1,107 @@
+//! A consumer that says itself which partitions it reads, and from where.
+
+use std::ops::Deref;
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+};
+
+use super::{
+    settings::KafkaSettings,
+    topics::{ANSWER, blocking},
+};
+
+/// Ended beside the runtime: librdkafka's end waits for its threads.
+pub struct Reader(Option<StreamConsumer>);
+
+impl Reader {
+    pub fn new(settings: &KafkaSettings) -> KafkaResult<Self> {
+        settings.consumer().create().map(|consumer| Self(Some(consumer)))
+    }
+
+    /// Reads the single partition of `topic` from what is said from now on.
+    pub async fn from_now(settings: &KafkaSettings, topic: &str) -> KafkaResult<Self> {
+        let (reader, topic) = (Self::new(settings)?, topic.to_owned());
+        blocking(move || {
+            let (_, end) = reader.fetch_watermarks(&topic, 0, ANSWER)?;
+            reader.read_from(&topic, &[(0, Offset::Offset(end))])?;
+            Ok(reader)
+        })
+        .await
+    }
+
+    /// Reads these partitions too.
+    pub fn read_from(&self, topic: &str, partitions: &[(i32, Offset)]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in partitions {
+            list.add_partition_offset(topic, *partition, *offset)?;
+        }
+        self.incremental_assign(&list)
+    }
+}
+
+impl Deref for Reader {
+    type Target = StreamConsumer;
+
+    fn deref(&self) -> &StreamConsumer {
+        self.0.as_ref().expect("only `drop` takes it")
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(consumer) = self.0.take() {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || drop(consumer))),
+                Err(_) => drop(consumer),
+            }
+        }
+    }
+}
+
+/// How many partitions `topic` has; 0 while it is not there. Waits, as librdkafka does.
+pub fn partitions(consumer: &StreamConsumer, topic: &str) -> KafkaResult<i32> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(0) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
+        Some(code) => Err(KafkaError::MetadataFetch(code)),
+    }
+}
+
+/// Where each partition goes on for whoever has all events up to one that was recorded at `recorded_at`.
+///
+/// Times grow with positions, and each partition has the first copies of its events in order of position. So what is
+/// missing begins at or behind the first message that is not older. Waits, as librdkafka does.
+pub fn where_to_go_on(
+    consumer: &StreamConsumer,
+    topic: &str,
+    partitions: i32,
+    recorded_at: i64,
+) -> KafkaResult<Vec<(i32, Offset)>> {
+    if recorded_at <= 0 {
+        return Ok((0..partitions).map(|partition| (partition, Offset::Beginning)).collect());
+    }
+    let mut wanted = TopicPartitionList::new();
+    let mut ends = Vec::new();
+    for partition in 0..partitions {
+        // Before the question, so that nothing which comes after it can be missed.
+        ends.push(consumer.fetch_watermarks(topic, partition, ANSWER)?.1);
+        wanted.add_partition_offset(topic, partition, Offset::Offset(recorded_at / 1000))?;
+    }
+    let found = consumer.offsets_for_times(wanted, ANSWER)?;
+    let mut places = Vec::new();
+    for (partition, end) in (0..partitions).zip(ends) {
+        let element = found.find_partition(topic, partition);
+        let offset = match element.map(|element| (element.error(), element.offset())) {
+            Some((Ok(()), Offset::Offset(offset))) => offset,
+            Some((Ok(()), _)) | None => end,
+            Some((Err(error), _)) => return Err(error),
+        };
+        places.push((partition, Offset::Offset(offset)));
+    }
+    Ok(places)
+}

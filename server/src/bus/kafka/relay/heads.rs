@@ -1,0 +1,35 @@
+//! Where the log ends, signed, after each batch and every second: so that silence means something.
+
+use std::time::Duration;
+
+use super::{Go, Never};
+use crate::bus::{LogHead, kafka::control::Control};
+
+const TICK: Duration = Duration::from_secs(1);
+/// At most so often: what comes sooner is said together.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Go<'_> {
+    pub(super) async fn heads(&self) -> Never {
+        let mut appended = self.parts.appended.clone();
+        loop {
+            let own = *appended.borrow_and_update();
+            // Another node may have appended since.
+            let stored = self.parts.log.head().await?;
+            let head = own.filter(|own| own.position >= stored.position).unwrap_or(stored);
+            self.say(LogHead { at: head.at.max(stored.at), ..head }).await?;
+            tokio::time::sleep(PAUSE).await;
+            if matches!(tokio::time::timeout(TICK, appended.changed()).await, Ok(Err(_))) {
+                tokio::time::sleep(TICK).await;
+            }
+        }
+    }
+
+    async fn say(&self, head: LogHead) -> Result<(), super::Ended> {
+        let said = (self.parts.sign)(head);
+        if let Some((headers, value)) = Control::LogHead(said).to_message(head.at) {
+            self.producer.control(headers, &value).await?;
+        }
+        Ok(())
+    }
+}

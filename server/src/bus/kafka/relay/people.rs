@@ -1,0 +1,66 @@
+//! Keeps the topic of people as the write side knows them: whatever the topic says last and should not is put right.
+//!
+//! So a word that a held-up relay says too late is corrected by the one that holds the lease, and whoever was forgotten stays
+//! so.
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use super::{Ended, Go, Never, pause};
+use crate::bus::{
+    BusError,
+    kafka::people::{PeopleTopic, PersonMessage},
+};
+
+/// How long what another node changed may stay unnoticed.
+const LOOK: Duration = Duration::from_secs(2);
+
+impl Go<'_> {
+    pub(super) async fn people(&self) -> Infallible {
+        loop {
+            let Err(error) = self.keep_right().await;
+            pause(&error).await;
+        }
+    }
+
+    async fn keep_right(&self) -> Never {
+        let mut topic = PeopleTopic::open(&self.parts.settings).await?;
+        let mut said: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
+        while !topic.is_read() {
+            said.extend(topic.next().await?);
+        }
+        let mut changed = self.parts.people.clone();
+        loop {
+            changed.borrow_and_update();
+            said.extend(topic.ready()?);
+            self.put_right(&mut said).await?;
+            let news = async {
+                if changed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            // Whatever it was, all is compared again.
+            tokio::time::timeout(LOOK, news).await.unwrap_or(());
+        }
+    }
+
+    async fn put_right(&self, said: &mut BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Ended> {
+        let mut known = BTreeMap::new();
+        for change in self.parts.log.people().await? {
+            let (key, value) = PersonMessage::of(&change).map_err(|error| BusError(Box::new(error)))?;
+            known.insert(key, value);
+        }
+        // Nobody whom the write side does not know.
+        for key in said.keys().filter(|key| said[*key].is_some()) {
+            known.entry(key.clone()).or_insert(None);
+        }
+        for (key, value) in known {
+            let last = said.get(&key);
+            if last == Some(&value) || (last.is_none() && value.is_none()) {
+                continue;
+            }
+            self.producer.person(&key, value.as_deref()).await?;
+            said.insert(key, value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! The events of the log, and how far they have come.
+
+use std::time::Duration;
+
+use app::wire::Position;
+
+use super::{Ended, Go, Never, SAVE};
+use crate::bus::Fence;
+
+/// Most events that one read of the log brings.
+const CHUNK: u32 = 1000;
+/// How long what another node appended may stay unnoticed.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Go<'_> {
+    /// Publishes what follows `sent`.
+    pub(super) async fn events(&self, mut sent: Position) -> Never {
+        let mut appended = self.parts.appended.clone();
+        loop {
+            // Marked as seen before the read: an append during the read is noticed by the next wait.
+            appended.borrow_and_update();
+            let events = self.parts.log.read(sent, CHUNK).await?;
+            for event in &events {
+                if event.position != sent.next() {
+                    return Err(Ended::Gap { after: sent, found: event.position });
+                }
+                self.producer.event(event).await?;
+                sent = event.position;
+            }
+            if events.is_empty() {
+                // Whatever it was, the log is read again.
+                let news = tokio::time::timeout(LOOK, appended.changed()).await;
+                if matches!(news, Ok(Err(_))) {
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Says how far it has come.
+    pub(super) async fn progress(&self) -> Never {
+        let mut acknowledged = self.producer.acknowledged();
+        loop {
+            let up_to = *acknowledged.borrow_and_update();
+            self.status.send_modify(|status| status.published = up_to);
+            if acknowledged.changed().await.is_err() {
+                // The producer outlives this.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Moves the checkpoint, at `saved` now, behind what the brokers have acknowledged.
+    pub(super) async fn checkpoint(&self, fence: Fence, mut saved: Position) -> Never {
+        let mut acknowledged = self.producer.acknowledged();
+        loop {
+            let moved = acknowledged.wait_for(|up_to| *up_to > saved).await.map(|up_to| *up_to);
+            let up_to = match moved {
+                Ok(up_to) => up_to,
+                // The producer outlives this.
+                Err(_) => std::future::pending().await,
+            };
+            if !self.parts.lease.save_checkpoint(fence, up_to).await? {
+                return Err(Ended::LeaseLost);
+            }
+            saved = up_to;
+            tokio::time::sleep(SAVE).await;
+        }
+    }
+}

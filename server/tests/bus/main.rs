@@ -1,0 +1,16 @@
+//! The bus over a real Apache Kafka (B1, B2, B3), in a binary of its own: whoever runs it needs brokers.
+#![allow(clippy::pedantic, clippy::unwrap_used)]
+
+mod brokers;
+mod cluster;
+mod contract;
+mod described;
+#[allow(dead_code)]
+#[path = "../it/history.rs"]
+mod history;
+mod mock;
+mod parts;
+mod people;
+mod relay;
+mod replay;
+mod topic;

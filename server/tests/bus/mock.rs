@@ -1,0 +1,60 @@
+//! B1 on a broker that misbehaves on demand: errors, time-outs, answers that are lost after the messages were stored.
+
+use std::time::Duration;
+
+use app::wire::Position;
+use rdkafka::{
+    mocking::MockCluster,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+
+use super::parts::{MemoryLease, Reading, settings_at, start_relay, topics, until};
+use crate::history::{History, Log, Place};
+
+#[tokio::test]
+async fn b1_broker_errors_time_outs_and_lost_answers_lose_nothing() {
+    use RDKafkaRespErr as Error;
+    let mock = MockCluster::new(3).unwrap();
+    let mut settings = settings_at(&mock.bootstrap_servers());
+    settings.set("retry.backoff.ms=20").unwrap();
+    settings.set("request.timeout.ms=1500").unwrap();
+    settings.set("socket.timeout.ms=2000").unwrap();
+    let names = topics(&settings);
+    for (name, partitions) in [(&names.events, 3), (&names.control, 1), (&names.replay, 1), (&names.people, 1)] {
+        mock.create_topic(name, partitions, 3).unwrap();
+    }
+    let history = History::random(81, 1200);
+    let log = Log::new(history.events[..200].to_vec());
+    let lease = MemoryLease::new();
+    let relay = start_relay(&settings, &log, &lease);
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    reading.has(&history.events[..200]).await;
+    let troubles: [&[Error]; 5] = [
+        &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT],
+        // The connection is cut.
+        &[Error::RD_KAFKA_RESP_ERR__TRANSPORT, Error::RD_KAFKA_RESP_ERR__TRANSPORT],
+        // Stored, but not by enough: sent again, and dropped by its sequence number.
+        &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND],
+        // Nothing that a new try would heal: the producer is discarded.
+        &[Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+        &[Error::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+    ];
+    for (trouble, end) in troubles.iter().zip([400_usize, 600, 800, 1000, 1200]) {
+        mock.request_errors(RDKafkaApiKey::Produce, trouble);
+        log.set(history.events[..end].to_vec());
+        if end == 600 {
+            // Requests to it take longer than they may: for a while, or until the others were enough.
+            mock.broker_round_trip_time(1, Duration::from_millis(1800)).unwrap();
+            let mut status = relay.status.clone();
+            let all = status.wait_for(|status| status.published == Position(600));
+            drop(tokio::time::timeout(Duration::from_secs(4), all).await);
+            mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+        }
+        reading.has(&history.events[..end]).await;
+        relay.published(Position(end as u64)).await;
+    }
+    until("the checkpoint", || lease.at() == history.head()).await;
+    reading.stop().await;
+    relay.stop().await;
+}

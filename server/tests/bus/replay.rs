@@ -1,0 +1,166 @@
+//! B3: what the topic does not have comes from the log, by replay, to whoever needs it.
+
+use app::wire::{Envelope, Position};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{
+    cluster::Cluster,
+    parts::{MemoryLease, Reading, admin, options, settings, start_relay, topics, until},
+};
+use crate::history::{History, Log, Place};
+
+/// Takes from a topic what is before `offset` in these partitions; all of it at the end.
+async fn forget(settings: &server::bus::kafka::KafkaSettings, partitions: &[(i32, Offset)]) {
+    let topic = topics(settings).events;
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in partitions {
+        list.add_partition_offset(&topic, *partition, *offset).unwrap();
+    }
+    admin(settings).delete_records(&list, &options()).await.unwrap();
+}
+
+#[tokio::test]
+async fn b3_a_new_node_on_a_topic_that_lost_its_beginning_gets_everything() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(51, 800);
+    let log = Log::new(history.events[..700].to_vec());
+    let lease = MemoryLease::new();
+    let relay = start_relay(&settings, &log, &lease);
+    relay.published(Position(700)).await;
+    // One partition lost all, another half, one nothing.
+    forget(&settings, &[(0, Offset::End), (1, Offset::Offset(100))]).await;
+    let places = [Place::new(), Place::new()];
+    let reading = [Reading::start(&places[0], &settings).await, Reading::start(&places[1], &settings).await];
+    for reading in &reading {
+        reading.has(&history.events[..700]).await;
+    }
+    // And goes on with what comes.
+    log.set(history.events.clone());
+    for reading in reading {
+        reading.has(&history.events).await;
+        until("nothing is waited for", || reading.status().replay.is_none() && reading.status().waiting.is_none())
+            .await;
+        reading.stop().await;
+    }
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn b3_with_full_buffers_and_paused_partitions_a_replay_comes_through() {
+    let mut settings = settings(Cluster::shared());
+    settings.ahead = 5;
+    let history = History::random(52, 900);
+    let log = Log::new(history.events.clone());
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    relay.published(Position(900)).await;
+    forget(&settings, &[(2, Offset::End)]).await;
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    let paused =
+        |partition: i32| reading.status().partitions.iter().any(|found| found.partition == partition && found.paused);
+    until("partitions 0 and 1 are paused", || paused(0) && paused(1)).await;
+    reading.has(&history.events).await;
+    reading.stop().await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn b3_a_topic_that_is_empty_though_the_log_is_not_is_noticed_by_the_log_head() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(53, 300);
+    let log = Log::new(history.events.clone());
+    let lease = MemoryLease::new();
+    // Published once, on a topic that is gone.
+    lease.set_at(history.head());
+    let relay = start_relay(&settings, &log, &lease);
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    reading.has(&history.events).await;
+    reading.stop().await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn b3_topics_deleted_and_made_again_while_nodes_run_lose_nothing() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(54, 900);
+    let log = Log::new(history.events[..400].to_vec());
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    let places = [Place::new(), Place::new()];
+    let reading = Reading::start(&places[0], &settings).await;
+    reading.has(&history.events[..400]).await;
+
+    let names = topics(&settings);
+    let gone =
+        admin(&settings).delete_topics(&[&names.events, &names.control, &names.replay], &options()).await.unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    log.set(history.events[..800].to_vec());
+    // The relay makes them again. Nobody helps.
+    reading.has(&history.events[..800]).await;
+    let new = Reading::start(&places[1], &settings).await;
+    new.has(&history.events[..800]).await;
+    log.set(history.events.clone());
+    for reading in [reading, new] {
+        reading.has(&history.events).await;
+        reading.stop().await;
+    }
+    relay.stop().await;
+}
+
+fn damaged(events: &[Envelope], at: &[usize], damage: fn(&mut Envelope)) -> Vec<Envelope> {
+    let mut events = events.to_vec();
+    for at in at {
+        damage(&mut events[*at]);
+    }
+    events
+}
+
+#[tokio::test]
+async fn b3_damaged_copies_are_holes_and_come_whole_by_replay() {
+    let history = History::random(55, 400);
+    let damages: [fn(&mut Envelope); 3] = [
+        |event| event.payload.truncate(event.payload.len() / 2),
+        |event| event.hash.0[5] ^= 1,
+        |event| event.metadata[0] = 0xff,
+    ];
+    for damage in damages {
+        let settings = settings(Cluster::shared());
+        // The relay of a broken machine published them.
+        let log = Log::new(damaged(&history.events, &[0, 120, 121, 399], damage));
+        let lease = MemoryLease::new();
+        let relay = start_relay(&settings, &log, &lease);
+        relay.published(history.head()).await;
+        log.set(history.events.clone());
+        let place = Place::new();
+        let reading = Reading::start(&place, &settings).await;
+        reading.has(&history.events).await;
+        assert_eq!(reading.status().damaged, 4);
+        until("nothing is waited for", || reading.node.side.status().waiting.is_none()).await;
+        reading.stop().await;
+        relay.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn b3_nobody_else_sees_a_replay() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(56, 300);
+    let log = Log::new(history.events.clone());
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    let places = [Place::new(), Place::new()];
+    let settled = Reading::start(&places[0], &settings).await;
+    settled.has(&history.events).await;
+    let before = settled.status();
+    forget(&settings, &[(0, Offset::End), (1, Offset::End), (2, Offset::End)]).await;
+    let new = Reading::start(&places[1], &settings).await;
+    new.has(&history.events).await;
+    let after = settled.status();
+    assert_eq!((after.replay, after.damaged, after.foreign), (before.replay, before.damaged, before.foreign));
+    assert_eq!(
+        after.partitions.iter().map(|partition| partition.offset).max(),
+        before.partitions.iter().map(|partition| partition.offset).max()
+    );
+    settled.stop().await;
+    new.stop().await;
+    relay.stop().await;
+}
