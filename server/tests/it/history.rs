@@ -333,7 +333,7 @@ impl Log {
     }
 
     pub fn bus(self: &Arc<Self>) -> Arc<dyn Bus> {
-        Arc::new(InProcess::new(self.clone(), self.head.subscribe(), self.people_changes.subscribe()))
+        Arc::new(InProcess::new(self.clone(), self.heads(), self.people_changes()))
     }
 }
 
