@@ -11,13 +11,14 @@ use app::wire::Hash;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use crate::{
+    bus::kafka::KafkaSettings,
     cli::{
         copy::{CopyArgs, MigrateArgs},
         export::ExportArgs,
         import::ImportArgs,
     },
+    db_url::DbUrl,
     web::network::{Network, PublicUrl},
-    write::database::WriteUrl,
 };
 
 /// A money ledger whose truth is the log of what happened.
@@ -73,15 +74,76 @@ pub enum Command {
     /// Fill an empty data folder with two customers, an admin, and a few months of history
     Demo,
     /// People who may sign in
-    #[command(subcommand)]
-    User(UserCommand),
+    User(UserArgs),
     /// Session tokens
     #[command(subcommand)]
     Token(TokenCommand),
 }
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    /// Takes commands and answers queries
+    All,
+    /// Takes commands, signs people in, carries transfers to their end, publishes the log
+    Command,
+    /// Answers queries, serves pages and live streams
+    Query,
+}
+
+/// Where the sides meet.
+#[derive(Debug, Clone)]
+pub enum BusUrl {
+    InProcess,
+    Kafka(KafkaSettings),
+}
+
+impl std::str::FromStr for BusUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "in-process" {
+            return Ok(Self::InProcess);
+        }
+        let settings = text.parse().map_err(|error| format!("{error}; or it is in-process"))?;
+        Ok(Self::Kafka(settings))
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
+    /// What this process does; split roles meet on --bus and nowhere else
+    #[arg(long, env = "DAYBOOK_ROLE", default_value = "all", value_name = "ROLE")]
+    pub role: RoleName,
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<DbUrl>,
+    /// The same as its owner: its tables are made or brought up to date first. Without it, their version is only checked
+    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
+    pub write_db_admin: Option<DbUrl>,
+    /// The read database of this process alone, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
+    pub read_db: Option<DbUrl>,
+    /// Where the sides meet: in-process, or kafka://HOST:PORT,…/TOPIC-PREFIX
+    #[arg(long, env = "DAYBOOK_BUS", default_value = "in-process", value_name = "BUS")]
+    pub bus: BusUrl,
+    /// A setting of librdkafka, KEY=VALUE; the value may be file:PATH or env:NAME. May be given more than once
+    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", value_delimiter = ';', value_name = "KEY=VALUE")]
+    pub kafka_config: Vec<String>,
+    /// Partitions of the topic of events, where it has to be made
+    #[arg(long, env = "DAYBOOK_KAFKA_PARTITIONS", default_value = "4", value_name = "PARTITIONS",
+        value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub kafka_partitions: i32,
+    /// Copies of each topic that has to be made; three, or as many as there are brokers, if absent
+    #[arg(long, env = "DAYBOOK_KAFKA_REPLICATION", value_name = "COPIES",
+        value_parser = clap::value_parser!(i32).range(1..=100))]
+    pub kafka_replication: Option<i32>,
+    /// The key that signs sessions, the same for all command nodes; made if absent, in the data folder by default
+    #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+    pub session_key_file: Option<PathBuf>,
+    /// Public keys of the command nodes, for a query node: `daybook token public-key` prints one
+    #[arg(long, env = "DAYBOOK_SESSION_PUBLIC_KEYS", value_delimiter = ',', value_name = "KEY")]
+    pub session_public_keys: Vec<Hash>,
     /// Address and port to listen on
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:3000", value_parser = address, value_name = "ADDRESS")]
     pub listen: SocketAddr,
@@ -136,14 +198,14 @@ pub struct VerifyArgs {
     pub anchor_key: Option<Hash>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
-    pub write_db: Option<WriteUrl>,
+    pub write_db: Option<DbUrl>,
 }
 
 #[derive(Debug, Args)]
 pub struct AnchorArgs {
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
-    pub write_db: Option<WriteUrl>,
+    pub write_db: Option<DbUrl>,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +213,15 @@ pub struct RebuildArgs {
     /// Only this one; all if absent
     #[arg(long, env = "DAYBOOK_PROJECTION", value_name = "NAME")]
     pub projection: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    #[command(subcommand)]
+    pub command: UserCommand,
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, global = true, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<DbUrl>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -196,6 +267,18 @@ pub enum TokenCommand {
         /// Their e-mail; upper and lower case are the same
         #[arg(long, env = "DAYBOOK_USER_EMAIL")]
         email: String,
+        /// The key that signs sessions; the data folder's if absent
+        #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+        session_key_file: Option<PathBuf>,
+        /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+        #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+        write_db: Option<DbUrl>,
+    },
+    /// Print the public key that query nodes check sessions with; the key is made if there is none
+    PublicKey {
+        /// The key that signs sessions; the data folder's if absent
+        #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+        session_key_file: Option<PathBuf>,
     },
 }
 
@@ -235,13 +318,18 @@ impl DataDir {
     }
 
     /// [`Self::write_db`], unless it is said to be elsewhere.
-    pub fn write_url(&self, elsewhere: Option<&WriteUrl>) -> WriteUrl {
-        elsewhere.cloned().unwrap_or_else(|| WriteUrl::Sqlite(self.write_db()))
+    pub fn write_url(&self, elsewhere: Option<&DbUrl>) -> DbUrl {
+        elsewhere.cloned().unwrap_or_else(|| DbUrl::Sqlite(self.write_db()))
     }
 
     /// The read side's database: can be deleted, is built again from the log.
     pub fn read_db(&self) -> PathBuf {
         self.0.join("read.sqlite")
+    }
+
+    /// [`Self::read_db`], unless it is said to be elsewhere.
+    pub fn read_url(&self, elsewhere: Option<&DbUrl>) -> DbUrl {
+        elsewhere.cloned().unwrap_or_else(|| DbUrl::Sqlite(self.read_db()))
     }
 
     pub fn signing_key(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod db_url;
 pub mod import;
 pub mod limit;
 pub mod read;

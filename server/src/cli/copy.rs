@@ -6,34 +6,32 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::verify::progress_bar;
-use crate::write::{
-    copy::copy,
-    database::{WriteDb, WriteUrl},
-};
+use crate::db_url::DbUrl;
+use crate::write::{copy::copy, database::WriteDb};
 
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// The ledger to copy, sqlite:PATH or postgres://…; no server should write to it
     #[arg(long, env = "DAYBOOK_COPY_FROM", value_name = "URL")]
-    pub from: WriteUrl,
+    pub from: DbUrl,
     /// Where to: empty, or what an interrupted copy left; a PostgreSQL database after `daybook migrate`
     #[arg(long, env = "DAYBOOK_COPY_TO", value_name = "URL")]
-    pub to: WriteUrl,
+    pub to: DbUrl,
 }
 
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// The write database, as its owner
     #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
-    pub write_db_admin: WriteUrl,
+    pub write_db_admin: DbUrl,
     /// The same database as nodes connect to it: their user is given what they need, and no more
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
-    pub write_db: Option<WriteUrl>,
+    pub write_db: Option<DbUrl>,
 }
 
 /// Copies, verifies, says what it did.
 pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
-    if let WriteUrl::Sqlite(file) = &args.from {
+    if let DbUrl::Sqlite(file) = &args.from {
         anyhow::ensure!(file.exists(), "there is no ledger at {}", args.from);
     }
     let from = WriteDb::open(&args.from, None).await.with_context(|| format!("opening {}", args.from))?;

@@ -131,7 +131,8 @@ async fn transactions(common: &Common, args: &ImportArgs) -> anyhow::Result<Exit
         };
         let node = Node::start_small(data).await?;
         let queries = node.ports.queries.clone().context("the views do not run")?;
-        let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler: node.handler.clone(), queries });
+        let handler = node.command.as_ref().context("commands are not taken")?.handler.clone();
+        let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler, queries });
         let outcome = import::import(ledger, file, check, plan(owner), |rows| bar.inc(rows)).await;
         node.stop().await?;
         outcome

@@ -1,17 +1,22 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
 mod anchor;
+mod command_side;
 pub mod copy;
 pub mod demo;
 mod dump;
 pub mod export;
 pub mod import;
 pub mod node;
+mod query_side;
 mod rebuild;
+mod role;
 pub mod serve;
+mod tasks;
 mod token;
 pub mod user;
 mod verify;
+mod waiting;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -19,8 +24,8 @@ use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    config::{Cli, Command, Common, DataDir, LogFormat},
-    write::database::WriteUrl,
+    config::{Cli, Command, Common, DataDir, LogFormat, TokenCommand},
+    db_url::DbUrl,
 };
 
 /// Does what the command line says.
@@ -38,7 +43,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&existing(common)?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
-        Command::Token(command) => token::run(&existing(common)?, command).await,
+        Command::Token(command) => token::run(&token_folder(common, &command)?, command).await,
     }
 }
 
@@ -62,8 +67,16 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
 }
 
 /// The data folder of a ledger that may be elsewhere.
-fn ledger(common: &Common, write_db: Option<&WriteUrl>) -> anyhow::Result<DataDir> {
+fn ledger(common: &Common, write_db: Option<&DbUrl>) -> anyhow::Result<DataDir> {
     if write_db.is_some() { open(common) } else { existing(common) }
+}
+
+/// A key can be made before there is a ledger; a token belongs to one.
+fn token_folder(common: &Common, command: &TokenCommand) -> anyhow::Result<DataDir> {
+    match command {
+        TokenCommand::PublicKey { .. } => open(common),
+        TokenCommand::Create { write_db, .. } => ledger(common, write_db.as_ref()),
+    }
 }
 
 /// For what only looks: a mistyped folder is not to become an empty ledger.

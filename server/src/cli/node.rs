@@ -1,212 +1,196 @@
-//! Both sides in one process (role `all`), wired: they meet on the in-process bus and nowhere else.
+//! A process at work, in its role: the command side, the query side, or both. They meet on the bus and nowhere else.
 //!
-//! Guarantees an end in order: first what takes commands, then what reads, then the files.
+//! Guarantees an end in order: first what takes commands, then what reads, then the databases.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use app::{
     ports::{CommandPort, Ports, QueryPort, SessionPort},
-    wire::Position,
+    wire::Hash,
 };
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
+use super::{command_side::CommandSide, query_side::QuerySide};
 use crate::{
-    bus::{Bus, InProcess, LogHead, LogSource},
+    bus::{
+        Bus,
+        head::HeadKeys,
+        kafka::{KafkaBus, KafkaSettings},
+    },
     config::DataDir,
-    read::{ReadSide, database::ReadDb, hub::Hub, queries::SqlQueries},
+    db_url::DbUrl,
     token::{Revocations, TokenVerifier},
     write::{
-        handler::Handler,
-        identity::{Passwords, People, SessionParts, Sessions, SignInLimits},
-        keys::SigningKeys,
-        log_source::WriteLog,
-        process_manager::ProcessManager,
-        store::{EventStore, Head, SqliteStore, connect_options},
-        writer::{Clock, SystemClock, Writer, WriterSettings},
+        database::WriteDb,
+        keys::{PublicKeys, SigningKeys},
+        store::connect_options,
+        writer::WriterSettings,
     },
 };
-
-/// How often the log's head is said again.
-const TICK: Duration = Duration::from_secs(1);
 
 /// KiB of pages that a database keeps in memory, and aggregates that the writer does, where both are to be small.
 const SMALL_PAGES: u32 = 8 * 1024;
 const SMALL_CACHE: usize = 20_000;
 
-/// A node at work.
+/// What a process does, and with what.
+pub enum Role {
+    All { write: WriteParts, read: DbUrl, bus: BusChoice },
+    Command { write: WriteParts, bus: KafkaSettings },
+    Query { read: DbUrl, bus: KafkaSettings, keys: PublicKeys },
+}
+
+/// What the command side works with.
+pub struct WriteParts {
+    pub url: DbUrl,
+    /// The same as its owner: brings it up to date first.
+    pub admin: Option<DbUrl>,
+    pub keys: Arc<SigningKeys>,
+    /// The keys were made just now.
+    pub fresh_key: bool,
+    pub settings: WriterSettings,
+    /// Leaves the machine's memory to others.
+    pub small: bool,
+}
+
+impl WriteParts {
+    /// With the keys in the file `key`, made if it is not there.
+    pub fn open(url: DbUrl, key: &Path, settings: WriterSettings) -> anyhow::Result<Self> {
+        let fresh_key = !key.exists();
+        Ok(Self {
+            url,
+            admin: None,
+            keys: Arc::new(SigningKeys::load_or_create(key)?),
+            fresh_key,
+            settings,
+            small: false,
+        })
+    }
+}
+
+/// Where both sides of a process meet.
+pub enum BusChoice {
+    InProcess,
+    Kafka(KafkaSettings),
+}
+
+/// A process at work.
 pub struct Node {
     pub ports: Ports,
-    /// Takes the operator's commands too.
-    pub handler: Arc<Handler>,
     pub tokens: Arc<TokenVerifier>,
-    pub read: Arc<ReadSide>,
-    pub hub: Arc<Hub>,
-    pub bus: Arc<dyn Bus>,
-    store: Arc<SqliteStore>,
-    people_pool: SqlitePool,
-    writer: Writer,
-    writing: JoinHandle<()>,
-    /// Whatever sends commands by itself.
-    sending: Tasks,
-    reading: CancellationToken,
-    /// Whatever tells the bus.
-    telling: Tasks,
+    pub command: Option<CommandSide>,
+    pub query: Option<QuerySide>,
+    /// Of a bus that is not this process' own.
+    listening: CancellationToken,
 }
 
-/// Tasks that end together.
-#[derive(Default)]
-struct Tasks {
-    cancelled: CancellationToken,
-    running: TaskTracker,
-}
-
-impl Tasks {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.running.spawn(task);
-    }
-
-    async fn end(self) {
-        self.cancelled.cancel();
-        self.running.close();
-        self.running.wait().await;
-    }
-}
-
-/// The people's table of the write database, which the store has brought up to date.
+/// The people's table of the write database in this folder, which the store has brought up to date.
 pub async fn people_pool(data: &DataDir) -> anyhow::Result<SqlitePool> {
     let options = connect_options(&data.write_db());
     Ok(SqlitePoolOptions::new().max_connections(2).connect_with(options).await?)
 }
 
+/// The public keys of these bytes.
+pub fn public_keys(keys: &[Hash]) -> anyhow::Result<PublicKeys> {
+    let mut known = PublicKeys::default();
+    for key in keys {
+        if !known.add(&key.0) {
+            bail!("{key} is no public key: `daybook token public-key` prints the one of a command node");
+        }
+    }
+    Ok(known)
+}
+
 impl Node {
-    /// Opens the folder's databases, made if they are not there, and starts everything but the web.
+    /// Both sides on the folder's databases, made if they are not there; everything but the web.
     pub async fn start(data: &DataDir, settings: WriterSettings) -> anyhow::Result<Self> {
-        let store = SqliteStore::open(&data.write_db()).await.context("opening the log")?;
-        let read_db = ReadDb::open(&data.read_db()).await.context("opening the read database")?;
-        Self::start_with(data, settings, store, read_db).await
+        Self::embedded(data, settings, false).await
     }
 
     /// [`Self::start`] for work that is to leave the machine's memory to others: caches are small.
     pub async fn start_small(data: &DataDir) -> anyhow::Result<Self> {
-        let store = SqliteStore::open_with(&data.write_db(), SMALL_PAGES).await.context("opening the log")?;
-        let read_db = ReadDb::open_with(&data.read_db(), SMALL_PAGES).await.context("opening the read database")?;
         let settings = WriterSettings { cache: SMALL_CACHE, ..WriterSettings::default() };
-        Self::start_with(data, settings, store, read_db).await
+        Self::embedded(data, settings, true).await
     }
 
-    async fn start_with(
-        data: &DataDir,
-        settings: WriterSettings,
-        store: SqliteStore,
-        read_db: ReadDb,
-    ) -> anyhow::Result<Self> {
-        let key = data.signing_key();
-        if !key.exists() && store.head().await?.position > Position(0) {
-            let was = "its signing key is lost, a new one is made: anchors of before hold only by their own public key";
-            tracing::warn!("{data}: {was} (verify --anchor-key)");
+    async fn embedded(data: &DataDir, settings: WriterSettings, small: bool) -> anyhow::Result<Self> {
+        let write = WriteParts { small, ..WriteParts::open(data.write_url(None), &data.signing_key(), settings)? };
+        Self::run(Role::All { write, read: data.read_url(None), bus: BusChoice::InProcess }).await
+    }
+
+    /// Starts what belongs to this role.
+    pub async fn run(role: Role) -> anyhow::Result<Self> {
+        let listening = CancellationToken::new();
+        match role {
+            Role::All { write, read, bus } => {
+                let (keys, small) = (write.keys.clone(), write.small);
+                let command = command_side(write).await?;
+                let bus: Arc<dyn Bus> = match bus {
+                    BusChoice::InProcess => Arc::new(command.in_process()),
+                    BusChoice::Kafka(settings) => {
+                        command.publish(settings.clone());
+                        KafkaBus::start(settings, HeadKeys::new(keys.public().iter()), listening.clone())?
+                    }
+                };
+                // In one process what the command side knows of ended sessions the query side knows at once.
+                let revocations = command.revocations.clone();
+                let tokens = TokenVerifier::new(keys.public().iter(), revocations.clone());
+                let pages = small.then_some(SMALL_PAGES);
+                let query = QuerySide::start(&read, pages, bus, revocations).await?;
+                Ok(Self::of(Some(command), Some(query), tokens, listening))
+            }
+            Role::Command { write, bus } => {
+                let keys = write.keys.clone();
+                let command = command_side(write).await?;
+                command.publish(bus);
+                let tokens = TokenVerifier::new(keys.public().iter(), command.revocations.clone());
+                Ok(Self::of(Some(command), None, tokens, listening))
+            }
+            Role::Query { read, bus, keys } => {
+                let revocations = Arc::new(Revocations::default());
+                let bus = KafkaBus::start(bus, HeadKeys::new(keys.iter()), listening.clone())?;
+                let tokens = TokenVerifier::new(keys.iter(), revocations.clone());
+                let query = QuerySide::start(&read, None, bus, revocations).await?;
+                Ok(Self::of(None, Some(query), tokens, listening))
+            }
         }
-        let keys = Arc::new(SigningKeys::load_or_create(&key)?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (sending, reading, telling) = (Tasks::default(), CancellationToken::new(), Tasks::default());
-
-        // The write side.
-        let sqlite = Arc::new(store);
-        let store: Arc<dyn EventStore> = sqlite.clone();
-        let people_pool = people_pool(data).await.context("opening the table of people")?;
-        let people = Arc::new(People::new(people_pool.clone()));
-        let (writer, head, writing) = Writer::start(store.clone(), clock.clone(), settings);
-        let revocations = Arc::new(Revocations::default());
-        let sessions = Arc::new(
-            Sessions::start(SessionParts {
-                people: people.clone(),
-                passwords: Passwords::new()?,
-                limits: SignInLimits::default(),
-                keys: keys.clone(),
-                store: store.clone(),
-                writer: writer.clone(),
-                revocations: revocations.clone(),
-                clock: clock.clone(),
-            })
-            .await?,
-        );
-        sending.spawn({
-            let (sessions, cancelled) = (sessions.clone(), sending.cancelled.clone());
-            async move { sessions.run(cancelled).await }
-        });
-        let transfers = ProcessManager::new(store.clone(), writer.clone(), head.clone());
-        sending.spawn(transfers.run(sending.cancelled.clone()));
-
-        // The bus.
-        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(store.clone(), people.clone()));
-        let (log_head, log_heads) = watch::channel(None);
-        telling.spawn({
-            let (cancelled, clock) = (telling.cancelled.clone(), clock.clone());
-            async move { cancelled.run_until_cancelled(say_head(head, clock, log_head)).await.unwrap_or_default() }
-        });
-        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(log, log_heads, people.changes()));
-
-        // The read side.
-        let on_session = {
-            let revocations = revocations.clone();
-            Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at))
-        };
-        let read = ReadSide::start(read_db, bus.clone(), on_session, reading.clone()).await?;
-
-        let handler = Arc::new(Handler::new(writer.clone(), clock));
-        let hub = Hub::start(&read, reading.clone());
-
-        let commands: Arc<dyn CommandPort> = handler.clone();
-        let queries: Arc<dyn QueryPort> = Arc::new(SqlQueries::new(read.clone()));
-        let ports = Ports {
-            commands: Some(commands),
-            sessions: Some(sessions as Arc<dyn SessionPort>),
-            queries: Some(queries),
-        };
-        // In one process what the command side knows of ended sessions the query side knows at once.
-        let tokens = Arc::new(TokenVerifier::new(keys.public().iter(), revocations));
-        Ok(Self {
-            ports,
-            handler,
-            tokens,
-            read,
-            hub,
-            bus,
-            store: sqlite,
-            people_pool,
-            writer,
-            writing,
-            sending,
-            reading,
-            telling,
-        })
     }
 
-    /// Ends everything; what was accepted is stored, and the files are closed.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        self.sending.end().await;
-        self.writer.stop().await;
-        self.writing.await.context("the writer panicked")?;
-        self.reading.cancel();
-        self.read.stopped().await;
-        self.telling.end().await;
-        self.people_pool.close().await;
-        self.store.close().await?;
-        Ok(())
+    fn of(
+        command: Option<CommandSide>,
+        query: Option<QuerySide>,
+        tokens: TokenVerifier,
+        listening: CancellationToken,
+    ) -> Self {
+        let ports = Ports {
+            commands: command.as_ref().map(|side| side.handler.clone() as Arc<dyn CommandPort>),
+            sessions: command.as_ref().map(|side| side.sessions.clone() as Arc<dyn SessionPort>),
+            queries: query.as_ref().map(|side| side.queries.clone() as Arc<dyn QueryPort>),
+        };
+        Self { ports, tokens: Arc::new(tokens), command, query, listening }
+    }
+
+    /// Ends everything; what was accepted is stored, and the databases are closed.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(command) = &mut self.command {
+            command.stop_commands().await?;
+        }
+        if let Some(query) = self.query.take() {
+            query.stop().await;
+        }
+        self.listening.cancel();
+        match self.command.take() {
+            Some(command) => command.close().await.context("closing the log"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Says where the log ends: after each commit, and again every second, so that silence means something.
-async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: watch::Sender<Option<LogHead>>) {
-    // What is there before the writer has read the log is not its end.
-    let mut open = head.changed().await.is_ok();
-    while open {
-        let Head { position, hash, .. } = *head.borrow_and_update();
-        to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
-        open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
+async fn command_side(parts: WriteParts) -> anyhow::Result<CommandSide> {
+    let WriteParts { url, admin, keys, fresh_key, settings, small } = parts;
+    if let Some(admin) = admin {
+        WriteDb::migrate(&admin, Some(&url)).await.with_context(|| format!("bringing {admin} up to date"))?;
     }
-    // The writer has ended; whoever listens is told so by its own cancellation, not by a bus that breaks.
-    std::future::pending::<()>().await;
+    CommandSide::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings).await
 }

@@ -58,12 +58,13 @@ pub async fn run(data: &DataDir, args: RebuildArgs) -> anyhow::Result<ExitCode> 
 /// database may have been deleted.
 async fn catch_up(data: &DataDir) -> anyhow::Result<()> {
     let node = Node::start(data, WriterSettings::default()).await?;
-    let mut heads = node.bus.log_head();
+    let (Some(command), Some(query)) = (&node.command, &node.query) else { bail!("both sides are needed") };
+    let mut heads = command.heads();
     let head = heads.wait_for(Option::is_some).await?.map_or_else(Default::default, |head| head.position);
     let bar = progress_bar("events read");
     bar.set_length(head.0);
     loop {
-        let status = node.read.status();
+        let status = query.read.status();
         let reached = status.projections.iter().filter(|one| one.parked.is_none()).map(|one| one.checkpoint).min();
         let reached = reached.unwrap_or(head).min(status.feed);
         bar.set_position(reached.0);

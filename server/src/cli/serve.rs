@@ -10,7 +10,6 @@ use super::node::Node;
 use crate::{
     config::{DataDir, ServeArgs},
     web::{self, AppState, WebOptions, listen::Tls},
-    write::writer::WriterSettings,
 };
 
 /// The files get this long to be closed once the last answer is out.
@@ -74,14 +73,15 @@ pub async fn serve(
         rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
+    let role = super::role::choose(data, args)?;
     if args.demo
         && let Some(people) = super::demo::fill(data).await.context("making demo data")?
     {
         super::demo::print(&people);
     }
-    let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
-    let node = Node::start(data, settings).await?;
-    let (ports, tokens, live) = (node.ports.clone(), node.tokens.clone(), Some(node.hub.clone()));
+    let node = Node::run(role).await?;
+    let (ports, tokens, live) =
+        (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);

@@ -4,31 +4,38 @@
 use std::process::ExitCode;
 
 use anyhow::ensure;
+use app::wire::Hash;
 
-use super::{node::people_pool, user::find};
+use super::user::find;
 use crate::{
     config::{DataDir, TokenCommand},
     token::new_session_id,
     write::{
-        identity::{People, mint},
+        database::WriteDb,
+        identity::mint,
         keys::SigningKeys,
-        store::SqliteStore,
         writer::{Clock as _, SystemClock},
     },
 };
 
 /// Prints the token, and nothing else on stdout.
 pub async fn run(data: &DataDir, command: TokenCommand) -> anyhow::Result<ExitCode> {
-    let TokenCommand::Create { email } = command;
-    SqliteStore::open(&data.write_db()).await?.close().await?;
-    let pool = people_pool(data).await?;
-    let row = find(&People::new(pool.clone()), &email).await?;
-    pool.close().await;
+    let (email, key, write_db) = match command {
+        TokenCommand::Create { email, session_key_file, write_db } => (email, session_key_file, write_db),
+        TokenCommand::PublicKey { session_key_file } => {
+            let keys = SigningKeys::load_or_create(&session_key_file.unwrap_or_else(|| data.signing_key()))?;
+            println!("{}", Hash(keys.verifying_key().to_bytes()));
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let db = WriteDb::open(&data.write_url(write_db.as_ref()), None).await?;
+    let row = find(&db.people, &email).await?;
+    db.close().await?;
     ensure!(!row.disabled, "{email} is disabled");
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
     let now = SystemClock.now_micros();
-    let keys = SigningKeys::load_or_create(&data.signing_key())?;
+    let keys = SigningKeys::load_or_create(&key.unwrap_or_else(|| data.signing_key()))?;
     println!("{}", mint(&row.person, new_session_id(now, random), now, &keys).token);
     Ok(ExitCode::SUCCESS)
 }

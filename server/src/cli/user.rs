@@ -5,23 +5,20 @@ use std::{io::BufRead as _, process::ExitCode};
 use anyhow::{Context as _, bail};
 use app::{ports::Role, wire::Actor};
 
-use super::node::people_pool;
 use crate::{
-    config::{DataDir, UserCommand},
+    config::{DataDir, UserArgs, UserCommand},
     write::{
+        database::WriteDb,
         identity::{HashedPassword, NewPerson, Passwords, People, PersonRow},
-        store::SqliteStore,
         writer::{Clock as _, SystemClock},
     },
 };
 
 /// Changes or shows the people of this ledger.
-pub async fn run(data: &DataDir, command: UserCommand) -> anyhow::Result<ExitCode> {
-    // Brings the tables up to date.
-    SqliteStore::open(&data.write_db()).await?.close().await?;
-    let pool = people_pool(data).await?;
-    let people = People::new(pool.clone());
-    match command {
+pub async fn run(data: &DataDir, args: UserArgs) -> anyhow::Result<ExitCode> {
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
+    let people = &db.people;
+    match args.command {
         UserCommand::Add { email, name, admin, password_stdin } => {
             let password = password(password_stdin).await?;
             let roles = if admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] };
@@ -40,7 +37,7 @@ pub async fn run(data: &DataDir, command: UserCommand) -> anyhow::Result<ExitCod
             }
         }
         UserCommand::Password { email, password_stdin } => {
-            let row = find(&people, &email).await?;
+            let row = find(people, &email).await?;
             let password = password(password_stdin).await?;
             people.set_password(row.person.id, &password.hashed, Actor::Operator).await?;
             println!("{email} has a new password; all their sessions end.");
@@ -49,11 +46,11 @@ pub async fn run(data: &DataDir, command: UserCommand) -> anyhow::Result<ExitCod
             }
         }
         UserCommand::Disable { email } => {
-            people.disable(find(&people, &email).await?.person.id, Actor::Operator).await?;
+            people.disable(find(people, &email).await?.person.id, Actor::Operator).await?;
             println!("{email} cannot sign in any more; all their sessions end.");
         }
     }
-    pool.close().await;
+    db.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 

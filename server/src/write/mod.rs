@@ -9,6 +9,7 @@ pub mod identity;
 pub mod keys;
 pub mod log_source;
 pub mod process_manager;
+pub mod relay_lease;
 pub mod store;
 pub mod verify;
 

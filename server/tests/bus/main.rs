@@ -11,6 +11,10 @@ mod history;
 mod mock;
 mod parts;
 mod people;
+#[allow(dead_code)]
+#[path = "../it/postgres.rs"]
+mod postgres;
 mod relay;
 mod replay;
+mod split;
 mod topic;

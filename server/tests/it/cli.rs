@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use reqwest::{Method, StatusCode};
 use server::{
     cli::{serve, user},
-    config::{DataDir, UserCommand},
+    config::{DataDir, UserArgs, UserCommand},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ async fn someone_disabled_beside_a_running_server_is_signed_out_and_stays_out() 
     let anna = app.person("anna@example.com", false).await;
     anna.get("/api/v1/accounts").await.ok();
     let disable = UserCommand::Disable { email: "anna@example.com".to_owned() };
-    user::run(&app.data, disable).await.unwrap();
+    user::run(&app.data, UserArgs { command: disable, write_db: None }).await.unwrap();
     let since = std::time::Instant::now();
     while anna.get("/api/v1/accounts").await.status != StatusCode::UNAUTHORIZED {
         assert!(since.elapsed() < PATIENCE, "the session does not end");

@@ -1,9 +1,10 @@
 //! A ledger moves from SQLite to PostgreSQL and back.
 
 use app::{ports::Role, wire::Actor, wire::Position};
+use server::db_url::DbUrl;
 use server::write::{
     copy::{Copied, CopyError, copy},
-    database::{WriteDb, WriteUrl},
+    database::WriteDb,
     identity::{NewPerson, Passwords},
     store::EventStore,
     verify::verify,
@@ -16,11 +17,11 @@ use crate::{
 };
 
 async fn sqlite(folder: &TempDir, name: &str) -> WriteDb {
-    WriteDb::open(&WriteUrl::Sqlite(folder.path().join(name)), None).await.unwrap()
+    WriteDb::open(&DbUrl::Sqlite(folder.path().join(name)), None).await.unwrap()
 }
 
 async fn postgres() -> WriteDb {
-    let url = WriteUrl::Postgres(empty_database().await);
+    let url = DbUrl::Postgres(empty_database().await);
     WriteDb::migrate(&url, None).await.unwrap();
     WriteDb::open(&url, None).await.unwrap()
 }

@@ -64,7 +64,7 @@ impl Folder {
 
     pub(super) async fn import(&self, file: &Path, overdraft_limit: Option<i64>, balances: bool) -> Outcome {
         let node = Node::start(&self.data(), WriterSettings::default()).await.unwrap();
-        let (handler, queries) = (node.handler.clone(), node.ports.queries.clone().unwrap());
+        let (handler, queries) = (node.command.as_ref().unwrap().handler.clone(), node.ports.queries.clone().unwrap());
         let ledger = Arc::new(Direct { handler, queries });
         let outcome = import(ledger, file, overdraft_limit, balances).await;
         node.stop().await.unwrap();

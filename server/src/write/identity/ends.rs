@@ -1,7 +1,7 @@
 //! Ends of sessions: recorded in the log, known at once to this side's own token check.
 //!
-//! Every end goes through here, since one process has the write database; what was recorded before this process began
-//! is read from the log.
+//! Every end that this process records goes through here; what was recorded before it began, and what others record that
+//! share the log, is read from there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,12 +45,30 @@ impl Ends {
         Self { people, store, writer, revocations }
     }
 
-    /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970).
-    pub(super) async fn load(&self, now: i64) -> Result<(), SubmitError> {
-        let mut after = first_since(&*self.store, now - REMEMBER).await?;
+    /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970). Gives the
+    /// position that it has come to.
+    pub(super) async fn load(&self, now: i64) -> Result<Position, SubmitError> {
+        self.load_after(first_since(&*self.store, now - REMEMBER).await?).await
+    }
+
+    /// Takes in what others record, where there are others. Only returns where there are none.
+    pub(super) async fn follow(&self, mut reached: Position) {
+        let Some(mut heard) = self.store.heard() else { return };
+        while heard.wait_for(|end| *end > reached).await.is_ok() {
+            match self.load_after(reached).await {
+                Ok(end) => reached = end,
+                Err(error) => {
+                    tracing::warn!(%error, "what others ended is taken in later");
+                    tokio::time::sleep(Duration::from_millis(WAITS.1)).await;
+                }
+            }
+        }
+    }
+
+    async fn load_after(&self, mut after: Position) -> Result<Position, SubmitError> {
         loop {
             let events = self.store.read_log(after, CHUNK).await?;
-            let Some(last) = events.last() else { return Ok(()) };
+            let Some(last) = events.last() else { return Ok(after) };
             after = last.position;
             for event in events.iter().filter(|event| event.event_type.starts_with("session.")) {
                 match self.writer.decode(event)? {

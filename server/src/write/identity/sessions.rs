@@ -9,7 +9,7 @@ use app::{
     api::AppError,
     domain::{SessionId, UserId},
     ports::{SessionPort, SignedIn, Viewer},
-    wire::{Actor, Receipt},
+    wire::{Actor, Position, Receipt},
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,8 @@ pub struct Sessions {
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     ends: Arc<Ends>,
+    /// Up to here the log was read for ends when this began.
+    loaded: Position,
 }
 
 impl Sessions {
@@ -64,8 +66,8 @@ impl Sessions {
     pub async fn start(parts: SessionParts) -> Result<Self, SubmitError> {
         let SessionParts { people, passwords, limits, keys, store, writer, revocations, clock } = parts;
         let ends = Arc::new(Ends::new(people.clone(), store, writer, revocations.clone()));
-        ends.load(clock.now_micros()).await?;
-        Ok(Self { people, passwords, limits, keys, revocations, clock, ends })
+        let loaded = ends.load(clock.now_micros()).await?;
+        Ok(Self { people, passwords, limits, keys, revocations, clock, ends, loaded })
     }
 
     /// Tells the log of ends that are due: those that a crash left behind, then those that `People` writes, here or by
@@ -85,7 +87,17 @@ impl Sessions {
                 }
             }
         };
-        cancel.run_until_cancelled(work).await;
+        let following = async {
+            self.ends.follow(self.loaded).await;
+            std::future::pending::<()>().await;
+        };
+        let both = async {
+            tokio::select! {
+                () = work => {}
+                () = following => {}
+            }
+        };
+        cancel.run_until_cancelled(both).await;
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn migrate(admin_url: &str, role: Option<&str>) -> Result<(), O
     let options = PgConnectOptions::from_str(admin_url).map_err(broken)?;
     let mut connection = sqlx::PgConnection::connect_with(&options).await.map_err(broken)?;
     // Waits while another process does the same.
-    MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) => OpenError::Newer { found, known: newest() },
         MigrateError::VersionMismatch(version) => OpenError::Differs(version),
         MigrateError::Execute(error) => broken(error).into(),
