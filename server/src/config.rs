@@ -63,7 +63,7 @@ pub enum Command {
     Copy(CopyArgs),
     /// Make the tables of a write database, or bring them up to date, as its owner
     Migrate(MigrateArgs),
-    /// Build views anew from the log, beside the live ones, and switch
+    /// Build views anew from this node's copy of the log, beside the live ones, and switch
     Rebuild(RebuildArgs),
     /// Print all views in one canonical form, to compare
     Dump,
@@ -288,8 +288,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
-        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        Ok(_) | Err(_) => Err("a whole number from 1 to 3600 is expected".to_owned()),
+        Ok(seconds @ 35..=3600) => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => Err("a whole number from 35 to 3600 is expected: a query may wait for 30".to_owned()),
     }
 }
 

@@ -88,11 +88,11 @@ impl TrialBalanceLines {
                 html.put("strong", &[], line.currency.code());
             });
             for (class, label, amount) in [
-                ("money", "Balances", line.balances.into()),
-                ("money", "In transit", line.in_transit.into()),
+                ("money", "Balances", line.balances),
+                ("money", "In transit", line.in_transit),
                 ("money balance strong", "Together", together),
-                ("money balance", "Deposits", line.deposits.into()),
-                ("money", "Withdrawals", line.withdrawals.into()),
+                ("money balance", "Deposits", line.deposits),
+                ("money", "Withdrawals", line.withdrawals),
                 ("money balance strong", "Difference", difference),
             ] {
                 // Sums of one side stay within what the ledger holds.
@@ -107,11 +107,9 @@ impl TrialBalanceLines {
     }
 }
 
-/// What the two sides come to. Wider than what they are made of, so that nothing is hidden by an overflow.
+/// What the two sides come to.
 fn sides(line: &TrialBalanceLine) -> (i128, i128) {
-    let together = i128::from(line.balances) + i128::from(line.in_transit);
-    let difference = i128::from(line.deposits) - i128::from(line.withdrawals);
-    (together, difference)
+    (line.balances + line.in_transit, line.deposits - line.withdrawals)
 }
 
 fn equal(line: &TrialBalanceLine) -> bool {

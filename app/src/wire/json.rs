@@ -317,4 +317,4 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(i64 u64 u32 usize);
+integers!(i128 i64 u64 u32 usize);

@@ -122,11 +122,12 @@ views! {
     /// Both sides of the book in one currency: balances + in_transit = deposits − withdrawals.
     struct TrialBalanceLine {
         pub currency: Currency,
-        pub balances: i64,
+        /// Sums over all accounts, here and below: they may be beyond 64 bits.
+        pub balances: i128,
         /// Captured at the source, not yet credited at the destination.
-        pub in_transit: i64,
-        pub deposits: i64,
-        pub withdrawals: i64,
+        pub in_transit: i128,
+        pub deposits: i128,
+        pub withdrawals: i128,
         pub position: Position,
     }
 

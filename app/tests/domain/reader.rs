@@ -190,10 +190,10 @@ impl Pool {
     fn line(&self) -> TrialBalanceLine {
         TrialBalanceLine {
             currency: self.currency(),
-            balances: self.number(),
-            in_transit: self.number(),
-            deposits: self.number(),
-            withdrawals: self.number(),
+            balances: self.number().into(),
+            in_transit: self.number().into(),
+            deposits: self.number().into(),
+            withdrawals: self.number().into(),
             position: self.position(),
         }
     }

@@ -28,6 +28,6 @@ pub async fn run(data: &DataDir, args: AnchorArgs) -> anyhow::Result<ExitCode> {
     let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
     let head = db.store.head().await?;
     db.close().await?;
-    println!("{}", Anchor::sign(&head, SystemClock.now_micros(), &keys).to_line());
+    say!("{}", Anchor::sign(&head, SystemClock.now_micros(), &keys).to_line());
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use app::wire::Position;
+use app::wire::{Envelope, Position};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{tasks::Tasks, waiting::until_it_answers};
@@ -104,6 +104,12 @@ impl CommandSide {
     /// Where the log ends, again whenever that changes and every second.
     pub fn heads(&self) -> watch::Receiver<Option<LogHead>> {
         self.heads.clone()
+    }
+
+    /// Whether the log has this event, just as it is.
+    pub async fn has(&self, event: &Envelope) -> anyhow::Result<bool> {
+        let before = Position(event.position.0.saturating_sub(1));
+        Ok(self.log.read(before, 1).await?.first() == Some(event))
     }
 
     /// The bus of this process alone.

@@ -47,14 +47,14 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     from.close().await?;
     to.close().await?;
     let copied = copied?;
-    println!("Copied {} events and {} people from {} to {}.", copied.events, copied.people, args.from, args.to);
-    println!("Verified up to position {}, running hash {}.", copied.head.position, copied.head.hash);
+    say!("Copied {} events and {} people from {} to {}.", copied.events, copied.people, args.from, args.to);
+    say!("Verified up to position {}, running hash {}.", copied.head.position, copied.head.hash);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Makes the tables or brings them up to date.
 pub async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
     WriteDb::migrate(&args.write_db_admin, args.write_db.as_ref()).await?;
-    println!("{} is up to date.", args.write_db_admin);
+    say!("{} is up to date.", args.write_db_admin);
     Ok(ExitCode::SUCCESS)
 }

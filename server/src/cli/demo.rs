@@ -25,6 +25,7 @@ use crate::{
     write::{
         handler::{Handler, Sender},
         identity::{NewPerson, Passwords, People},
+        keys::SigningKeys,
         process_manager::{ProcessManager, ProcessStatus},
         store::{EventStore, Head, SqliteStore},
         writer::{Clock, SystemClock, Writer, WriterSettings},
@@ -58,13 +59,13 @@ pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
 
 /// Says on stdout who can sign in.
 pub fn print(people: &[DemoPerson]) {
-    println!("Demo data. These can sign in; the passwords are shown only now:");
+    say!("Demo data. These can sign in; the passwords are shown only now:");
     for DemoPerson { email, name, password, role } in people {
         let role = match role {
             Role::Customer => "customer",
             Role::Admin => "admin",
         };
-        println!("  {email:<22} {password}  {role}, {name}");
+        say!("  {email:<22} {password}  {role}, {name}");
     }
 }
 
@@ -75,6 +76,10 @@ pub async fn fill(data: &DataDir) -> anyhow::Result<Option<Vec<DemoPerson>>> {
     let pool = people_pool(data).await.context("opening the table of people")?;
     let people = People::new(pool.clone());
     let empty = store.head().await? == Head::EMPTY && people.list().await?.is_empty();
+    if empty {
+        // A log without its key would look like one whose key was lost.
+        SigningKeys::load_or_create(&data.signing_key())?;
+    }
     let filled = if empty { Some(fill_empty(store.clone(), &people).await?) } else { None };
     pool.close().await;
     store.close().await?;

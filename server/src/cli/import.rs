@@ -17,6 +17,7 @@ use crate::{
     import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError, log_file},
     write::{
         identity::People,
+        keys::SigningKeys,
         store::{EventStore as _, SqliteStore},
         writer::{Clock as _, SystemClock},
     },
@@ -221,6 +222,8 @@ async fn log(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let Some(_lock) = data.lock().context("locking the data folder")? else {
         bail!("a server uses {data}: a log is imported with the server stopped");
     };
+    // A log without its key would look like one whose key was lost.
+    SigningKeys::load_or_create(&data.signing_key())?;
     let store = SqliteStore::open(&data.write_db()).await?;
     let bar = ProgressBar::new_spinner();
     let read = log_file::read_ndjson(&store, &args.file, |events| bar.set_message(format!("{events} events"))).await;
@@ -228,6 +231,6 @@ async fn log(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let head = store.head().await?;
     store.close().await?;
     let read = read.with_context(|| format!("importing {}", args.file.display()))?;
-    println!("{} events imported; the log is at position {}, hash {}", read.events, head.position, head.hash);
+    say!("{} events imported; the log is at position {}, hash {}", read.events, head.position, head.hash);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,12 @@
 //! The subcommands. Each says what it did on stdout; the log of a run goes to stderr.
 
+/// A line on stdout. Where nobody reads any more there is nothing left to do.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::cli::say_line(format_args!($($line)*))
+    };
+}
+
 mod anchor;
 mod command_side;
 pub mod copy;
@@ -18,7 +25,10 @@ pub mod user;
 mod verify;
 mod waiting;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
@@ -44,6 +54,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
         Command::Token(command) => token::run(&token_folder(common, &command)?, command).await,
+    }
+}
+
+fn say_line(line: std::fmt::Arguments<'_>) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(1);
     }
 }
 

@@ -138,6 +138,16 @@ impl Node {
                 let tokens = TokenVerifier::new(keys.public().iter(), revocations.clone());
                 let pages = small.then_some(SMALL_PAGES);
                 let query = QuerySide::start(&read, pages, bus, revocations).await?;
+                if let Some(last) = query.read.last().await?
+                    && !command.has(&last).await?
+                {
+                    bail!(
+                        "the views hold position {}, which the log does not have like that: it was replaced by another or an \
+                         older one. If that was meant, delete the read database ({read}) and start again: it is built \
+                         from the log",
+                        last.position
+                    );
+                }
                 Ok(Self::of(Some(command), Some(query), tokens, listening))
             }
             Role::Command { write, bus } => {

@@ -45,7 +45,9 @@ impl QuerySide {
                 until_it_answers(&format!("the read database at {url}"), away, || ReadDb::connect(text)).await
             }
         };
-        let db = db.with_context(|| format!("opening the read database at {url}"))?;
+        let db = db.with_context(|| {
+            format!("opening the read database at {url} (it can be deleted: it is built again from the log)")
+        })?;
         let on_session = Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at));
         let reading = CancellationToken::new();
         let read = ReadSide::start(db, bus, on_session, reading.clone()).await?;

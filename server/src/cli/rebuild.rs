@@ -43,7 +43,7 @@ pub async fn run(data: &DataDir, args: RebuildArgs) -> anyhow::Result<ExitCode> 
         }
         Progress::Switched { projection, position } => {
             switched += 1;
-            bar.suspend(|| println!("{projection}: rebuilt up to position {position}"));
+            bar.suspend(|| say!("{projection}: rebuilt up to position {position}"));
         }
     })
     .await;

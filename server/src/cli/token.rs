@@ -24,7 +24,7 @@ pub async fn run(data: &DataDir, command: TokenCommand) -> anyhow::Result<ExitCo
         TokenCommand::Create { email, session_key_file, write_db } => (email, session_key_file, write_db),
         TokenCommand::PublicKey { session_key_file } => {
             let keys = SigningKeys::load_or_create(&session_key_file.unwrap_or_else(|| data.signing_key()))?;
-            println!("{}", Hash(keys.verifying_key().to_bytes()));
+            say!("{}", Hash(keys.verifying_key().to_bytes()));
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -36,6 +36,6 @@ pub async fn run(data: &DataDir, command: TokenCommand) -> anyhow::Result<ExitCo
     getrandom::fill(&mut random)?;
     let now = SystemClock.now_micros();
     let keys = SigningKeys::load_or_create(&key.unwrap_or_else(|| data.signing_key()))?;
-    println!("{}", mint(&row.person, new_session_id(now, random), now, &keys).token);
+    say!("{}", mint(&row.person, new_session_id(now, random), now, &keys).token);
     Ok(ExitCode::SUCCESS)
 }

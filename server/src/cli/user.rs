@@ -24,30 +24,30 @@ pub async fn run(data: &DataDir, args: UserArgs) -> anyhow::Result<ExitCode> {
             let roles = if admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] };
             let new = NewPerson { email: email.clone(), name, roles, password: password.hashed };
             let id = people.add(new, SystemClock.now_micros()).await?;
-            println!("Added {email} as {id}.");
+            say!("Added {email} as {id}.");
             if let Some(made) = password.made {
-                println!("Password, shown only now: {made}");
+                say!("Password, shown only now: {made}");
             }
         }
         UserCommand::List => {
             for row in people.list().await? {
                 let roles = if row.person.roles.contains(&Role::Admin) { "admin" } else { "customer" };
                 let disabled = if row.disabled { " disabled" } else { "" };
-                println!("{} {} {roles}{disabled} {:?}", row.person.id, row.person.email, row.person.name);
+                say!("{} {} {roles}{disabled} {:?}", row.person.id, row.person.email, row.person.name);
             }
         }
         UserCommand::Password { email, password_stdin } => {
             let row = find(people, &email).await?;
             let password = password(password_stdin).await?;
             people.set_password(row.person.id, &password.hashed, Actor::Operator).await?;
-            println!("{email} has a new password; all their sessions end.");
+            say!("{email} has a new password; all their sessions end.");
             if let Some(made) = password.made {
-                println!("Password, shown only now: {made}");
+                say!("Password, shown only now: {made}");
             }
         }
         UserCommand::Disable { email } => {
             people.disable(find(people, &email).await?.person.id, Actor::Operator).await?;
-            println!("{email} cannot sign in any more; all their sessions end.");
+            say!("{email} cannot sign in any more; all their sessions end.");
         }
     }
     db.close().await?;

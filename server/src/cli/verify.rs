@@ -37,21 +37,21 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
     match result {
         Ok(verified) => {
             let (events, streams, head) = (verified.events, verified.streams, verified.head);
-            println!("All holds: {events} events in {streams} streams, up to position {}.", head.position);
-            println!("Running hash {}.", head.hash);
+            say!("All holds: {events} events in {streams} streams, up to position {}.", head.position);
+            say!("Running hash {}.", head.hash);
             match verified.anchors {
-                0 => println!("Checked from the log alone: a history rewritten with new hashes needs --anchor FILE."),
-                count => println!("{count} anchor(s) hold: up to there the history is the one that was anchored."),
+                0 => say!("Checked from the log alone: a history rewritten with new hashes needs --anchor FILE."),
+                count => say!("{count} anchor(s) hold: up to there the history is the one that was anchored."),
             }
             if let Some(trust) = trust {
-                println!("{}", trust.said(&anchors));
+                say!("{}", trust.said(&anchors));
             }
             let Some(finding) = verified.first_unreadable else { return Ok(ExitCode::SUCCESS) };
-            println!("But {} event(s) cannot be read by this version. The first: {finding}", verified.unreadable);
+            say!("But {} event(s) cannot be read by this version. The first: {finding}", verified.unreadable);
             Ok(ExitCode::FAILURE)
         }
         Err(VerifyError::Bad(finding)) => {
-            println!("Does not hold. {finding}");
+            say!("Does not hold. {finding}");
             Ok(ExitCode::FAILURE)
         }
         Err(VerifyError::Store(error)) => Err(error.into()),

@@ -19,7 +19,7 @@ pub mod sql;
 
 use std::{sync::Arc, time::Duration};
 
-use app::wire::{Position, ProjectionStatus, ReadStatus};
+use app::wire::{Envelope, Position, ProjectionStatus, ReadStatus};
 use tokio::sync::{broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -30,6 +30,7 @@ use self::{
     projections::Projection,
     rebuild::RebuildError,
     runner::{Runner, checkpoint},
+    sql::DbError,
 };
 use crate::bus::{Bus, BusStatus, LogHead};
 
@@ -113,6 +114,13 @@ impl ReadSide {
     /// Projections whose tables were replaced, from now on.
     pub fn resets(&self) -> broadcast::Receiver<Reset> {
         self.resets.subscribe()
+    }
+
+    /// The last event that this node has, as it has it.
+    pub async fn last(&self) -> Result<Option<Envelope>, DbError> {
+        let mut tx = self.db.read().await?;
+        let end = feed::last_position(&mut tx).await?;
+        Ok(feed::read(&mut tx, Position(end.0.saturating_sub(1)), 1).await?.pop())
     }
 
     /// The position up to which this node has the log.

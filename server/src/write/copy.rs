@@ -28,7 +28,9 @@ pub struct Copied {
 pub enum CopyError {
     #[error("the target holds another log: up to position {0} it is not the source's")]
     AnotherLog(Position),
-    #[error("the target ends at position {target}, behind the source's end at {source_end}")]
+    #[error(
+        "the target ends at position {target}, which the source, ending at {source_end}, has not reached: it is another ledger"
+    )]
     Longer { target: Position, source_end: Position },
     #[error("the source's log does not hold together at position {0}: `daybook verify` says more")]
     Broken(Position),

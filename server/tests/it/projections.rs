@@ -170,9 +170,10 @@ impl Book {
         states.insert(id, state);
     }
 
-    fn sides(&self, currency: Currency, states: &States) -> (i64, i64, i64, i64) {
+    fn sides(&self, currency: Currency, states: &States) -> (i128, i128, i128, i128) {
         let (in_transit, deposits, withdrawals) = self.0[&currency];
-        (crate::history::balances(states, currency), in_transit, deposits, withdrawals)
+        let balances = crate::history::balances(states, currency);
+        (balances.into(), in_transit.into(), deposits.into(), withdrawals.into())
     }
 }
 

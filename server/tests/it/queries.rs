@@ -511,3 +511,18 @@ async fn an_empty_ledger_has_empty_answers() {
     assert_eq!(desk.queries.account(&customer(1), account(1), NOW).await, Err(AppError::NotFound));
     assert_eq!(desk.queries.status().await.unwrap().projections.len(), 6);
 }
+
+#[tokio::test]
+async fn the_trial_balance_is_exact_beyond_64_bits() {
+    let mut history = History::default();
+    for number in 1..4 {
+        history.open(number, user(number), "CZK", 0);
+        history.deposit(number, i64::MAX);
+    }
+    let desk = Desk::over(&history).await;
+    let book = desk.queries.trial_balance(&admin(), NOW).await.unwrap().value;
+    let all = i128::from(i64::MAX) * 3;
+    assert_eq!((book.lines[0].balances, book.lines[0].deposits, book.lines[0].withdrawals), (all, all, 0));
+    let json = serde_json::to_string(&book).unwrap();
+    assert!(json.contains(&format!("\"balances\":{all},")), "{json}");
+}

@@ -31,17 +31,10 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// As it is shown: what is beyond 64 bits stays at their end.
+    /// As it is shown.
     pub fn line(&self, currency: Currency) -> TrialBalanceLine {
-        let shown = |sum: i128| i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
-        TrialBalanceLine {
-            currency,
-            balances: shown(self.balances),
-            in_transit: shown(self.in_transit),
-            deposits: shown(self.deposits),
-            withdrawals: shown(self.withdrawals),
-            position: self.position,
-        }
+        let Self { balances, in_transit, deposits, withdrawals, position } = *self;
+        TrialBalanceLine { currency, balances, in_transit, deposits, withdrawals, position }
     }
 
     fn add(&mut self, kind: EntryKind, amount: i64) {
