@@ -4,8 +4,9 @@ use std::{net::TcpListener, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use server::{
-    cli::{serve, user},
+    cli::{demo, node::Node, serve, user},
     config::{DataDir, UserArgs, UserCommand},
+    write::writer::WriterSettings,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -180,4 +181,25 @@ async fn raw(url: &str, request: String) -> String {
         String::from_utf8(answer).unwrap()
     };
     tokio::task::spawn_blocking(talk).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_was_replaced_is_not_served_under_the_views_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = DataDir::open(folder.path()).unwrap();
+    demo::run(&data).await.unwrap();
+    let node = Node::start(&data, WriterSettings::default()).await.unwrap();
+    let head = node.command.as_ref().unwrap().heads().wait_for(Option::is_some).await.unwrap().unwrap().position;
+    assert!(node.query.as_ref().unwrap().read.wait_for(&["accounts"], head, PATIENCE).await);
+    node.stop().await.unwrap();
+    for file in ["write.sqlite", "write.sqlite-wal", "write.sqlite-shm"] {
+        std::fs::remove_file(folder.path().join(file)).ok();
+    }
+    let refused = Node::start(&data, WriterSettings::default()).await.err().unwrap().to_string();
+    assert!(refused.contains(&format!("the views hold position {head}")), "{refused}");
+    // Once the views are gone too it starts.
+    for file in ["read.sqlite", "read.sqlite-wal", "read.sqlite-shm"] {
+        std::fs::remove_file(folder.path().join(file)).ok();
+    }
+    Node::start(&data, WriterSettings::default()).await.unwrap().stop().await.unwrap();
 }
