@@ -133,12 +133,17 @@ fn theme_name(theme: Theme) -> &'static str {
 
 /// Stored, not visible here yet (R5).
 fn late(request: &Request, shown: Shown) -> AnyView {
-    let behind = request.seen.0.saturating_sub(shown.position.0);
-    let events =
-        if behind == 1 { "1 event".to_owned() } else { format!("{} events", request.locale.format_count(behind)) };
+    let words = match request.seen.0.saturating_sub(shown.position.0) {
+        0 => "The views are catching up: not everything is shown here yet.".to_owned(),
+        1 => "Stored, not visible here yet. The view is 1 event behind.".to_owned(),
+        behind => {
+            let events = request.locale.format_count(behind);
+            format!("Stored, not visible here yet. The view is {events} events behind.")
+        }
+    };
     view! {
         <p class="as-of" role="status">
-            <span class="dot-wait">{format!("Stored, not visible here yet. The view is {events} behind.")}</span>
+            <span class="dot-wait">{words}</span>
         </p>
     }
     .into_any()

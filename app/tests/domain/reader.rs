@@ -326,6 +326,7 @@ proptest! {
         survives(&ReadStatus {
             head: pool.maybe(pool.position()),
             unknown_since: pool.maybe(pool.number()),
+            catching_up: false,
             feed: pool.position(),
             waiting: pool.maybe(pool.parked()),
             projections: vec![ProjectionStatus {

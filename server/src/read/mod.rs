@@ -17,7 +17,10 @@ pub mod rebuild;
 mod runner;
 pub mod sql;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use app::wire::{Envelope, Position, ProjectionStatus, ReadStatus};
 use tokio::sync::{broadcast, watch};
@@ -48,6 +51,8 @@ pub struct ReadSide {
     resets: broadcast::Sender<Reset>,
     bus: Arc<dyn Bus>,
     head: watch::Receiver<Option<LogHead>>,
+    /// Where the log ended when this node first heard of it.
+    first_head: OnceLock<Position>,
     started_at: i64,
     cancelled: CancellationToken,
     tasks: TaskTracker,
@@ -103,7 +108,19 @@ impl ReadSide {
         });
         tasks.close();
         let started_at = now();
-        Ok(Arc::new(Self { db, feed, runners, changes, resets, bus, head, started_at, cancelled, tasks }))
+        Ok(Arc::new(Self {
+            db,
+            feed,
+            runners,
+            changes,
+            resets,
+            bus,
+            head,
+            first_head: OnceLock::new(),
+            started_at,
+            cancelled,
+            tasks,
+        }))
     }
 
     /// Each projection's batches from now on, after their commits. A listener that lags reads the tables.
@@ -165,6 +182,12 @@ impl ReadSide {
         self.bus.status()
     }
 
+    /// Where the log ended when this node first heard of it; 0 before that. A view that has not come so far is old.
+    pub fn first_head(&self) -> Position {
+        let heard = self.head.borrow().map(|head| head.position);
+        heard.map_or(Position(0), |head| *self.first_head.get_or_init(|| head))
+    }
+
     /// What this node knows of itself.
     pub fn status(&self) -> ReadStatus {
         let heard = *self.head.borrow();
@@ -183,6 +206,10 @@ impl ReadSide {
         ReadStatus {
             head,
             unknown_since: head.is_none().then(|| heard.map_or(self.started_at, |head| head.at)),
+            catching_up: self
+                .runners
+                .iter()
+                .any(|runner| runner.parked().borrow().is_none() && *runner.position().borrow() < self.first_head()),
             feed: *self.feed.position().borrow(),
             waiting: self.feed.waiting().or_else(|| self.bus.status().waiting),
             projections: projections.collect(),

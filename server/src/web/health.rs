@@ -8,15 +8,16 @@ pub async fn alive() -> &'static str {
     "ok"
 }
 
-/// Not ready: shutting down, or the read database does not answer. Being behind is no reason; pages say so themselves.
+/// Not ready: shutting down, the read database does not answer, or the views have not yet come to where the log ended when
+/// this process started. Being behind later is no reason; pages say so themselves.
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
     if state.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down");
     }
-    match &state.ports.queries {
-        Some(queries) if queries.status().await.is_err() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the read database does not answer")
-        }
-        Some(_) | None => (StatusCode::OK, "ok"),
+    let Some(queries) = &state.ports.queries else { return (StatusCode::OK, "ok") };
+    match queries.status().await {
+        Ok(status) if status.catching_up => (StatusCode::SERVICE_UNAVAILABLE, "the views are catching up with the log"),
+        Ok(_) => (StatusCode::OK, "ok"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the read database does not answer"),
     }
 }

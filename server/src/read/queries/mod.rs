@@ -60,7 +60,8 @@ impl SqlQueries {
         self.read.wait_for(projections, fresh.position, fresh.wait).await;
         let mut tx = self.read.db.read().await.map_err(unavailable)?;
         let position = oldest(&mut tx, projections).await.map_err(unavailable)?;
-        Ok(Snapshot { tx, position, stale: position < fresh.position })
+        let stale = position < fresh.position || position < self.read.first_head();
+        Ok(Snapshot { tx, position, stale })
     }
 }
 
