@@ -74,7 +74,8 @@ async fn import(file: &Path, rows: u64, place: &Path) -> anyhow::Result<Duration
     let check = check()?;
     let node = Node::start(&DataDir::open(place)?, WriterSettings::default()).await?;
     let queries = node.ports.queries.clone().context("the views do not run")?;
-    let ledger = Arc::new(Direct { handler: node.handler.clone(), queries });
+    let handler = node.command.as_ref().context("commands are not taken")?.handler.clone();
+    let ledger = Arc::new(Direct { handler, queries });
     let plan = Plan { owner: Plan::nobody(), currency: check.currency, overdraft_limit: OVERDRAFT };
     let begun = Instant::now();
     ensure!(import::check(file, check, 0, |_| {})?.bad == 0, "the file has bad rows");

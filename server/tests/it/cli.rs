@@ -68,7 +68,7 @@ async fn tls_speaks_http2_and_sets_its_headers() {
     let app = App::spawn_with(&["--tls-cert", certificate, "--tls-key", key]).await;
     let root = reqwest::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
     let https = reqwest::Client::builder().tls_certs_only([root.clone()]).build().unwrap();
-    let answer = https.get(format!("{}/readyz", app.url)).send().await.unwrap();
+    let answer = https.get(format!("{}/healthz", app.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(answer.headers().contains_key("strict-transport-security"));
     assert_eq!(negotiated(&app.url, certificate).await.as_deref(), Some(&b"h2"[..]));

@@ -65,9 +65,10 @@ impl App {
         });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let app = Self { url, data, http, stopping, served, _folder: folder };
-        // The socket listens already: this waits until someone answers.
-        if scheme == "http" {
-            assert_eq!(app.nobody().get("/readyz").await.status, StatusCode::OK);
+        // The socket listens already: this waits until someone answers, and then until the views are there.
+        let since = std::time::Instant::now();
+        while scheme == "http" && app.nobody().get("/readyz").await.status != StatusCode::OK {
+            assert!(since.elapsed() < PATIENCE, "the views do not catch up");
         }
         app
     }
