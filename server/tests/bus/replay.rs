@@ -150,6 +150,8 @@ async fn b3_nobody_else_sees_a_replay() {
     let places = [Place::new(), Place::new()];
     let settled = Reading::start(&places[0], &settings).await;
     settled.has(&history.events).await;
+    let at_end = || settled.status().partitions.iter().all(|partition| partition.at_end && partition.offset >= 0);
+    until("all partitions are read", at_end).await;
     let before = settled.status();
     forget(&settings, &[(0, Offset::End), (1, Offset::End), (2, Offset::End)]).await;
     let new = Reading::start(&places[1], &settings).await;

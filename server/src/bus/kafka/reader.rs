@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{Consumer as _, StreamConsumer},
+    ClientContext, Offset, TopicPartitionList,
+    consumer::{Consumer as _, ConsumerContext, StreamConsumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
@@ -13,12 +13,25 @@ use super::{
     topics::{ANSWER, blocking},
 };
 
+/// The end of a partition, which is asked for as an error, is none.
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "the bus says");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// Ended beside the runtime: librdkafka's end waits for its threads.
-pub struct Reader(Option<StreamConsumer>);
+pub struct Reader(Option<StreamConsumer<Quiet>>);
 
 impl Reader {
     pub fn new(settings: &KafkaSettings) -> KafkaResult<Self> {
-        settings.consumer().create().map(|consumer| Self(Some(consumer)))
+        settings.consumer().create_with_context(Quiet).map(|consumer| Self(Some(consumer)))
     }
 
     /// Reads the single partition of `topic` from what is said from now on.
@@ -43,9 +56,9 @@ impl Reader {
 }
 
 impl Deref for Reader {
-    type Target = StreamConsumer;
+    type Target = StreamConsumer<Quiet>;
 
-    fn deref(&self) -> &StreamConsumer {
+    fn deref(&self) -> &StreamConsumer<Quiet> {
         self.0.as_ref().expect("only `drop` takes it")
     }
 }
@@ -62,7 +75,7 @@ impl Drop for Reader {
 }
 
 /// How many partitions `topic` has; 0 while it is not there. Waits, as librdkafka does.
-pub fn partitions(consumer: &StreamConsumer, topic: &str) -> KafkaResult<i32> {
+pub fn partitions(consumer: &StreamConsumer<Quiet>, topic: &str) -> KafkaResult<i32> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(0) };
     match found.error().map(RDKafkaErrorCode::from) {
@@ -77,7 +90,7 @@ pub fn partitions(consumer: &StreamConsumer, topic: &str) -> KafkaResult<i32> {
 /// Times grow with positions, and each partition has the first copies of its events in order of position. So what is
 /// missing begins at or behind the first message that is not older. Waits, as librdkafka does.
 pub fn where_to_go_on(
-    consumer: &StreamConsumer,
+    consumer: &StreamConsumer<Quiet>,
     topic: &str,
     partitions: i32,
     recorded_at: i64,
