@@ -151,12 +151,23 @@ test("a transfer moves money while one looks on, and a declined one says why", a
   await live(list);
   await expect(list.getByRole("row", { name: /Source → Destination.*rent/ })).toContainText("Completed");
   await slip.getByLabel("To", { exact: true }).selectOption({ label: "Another account, by its id" });
+  await expect(slip.locator("label[for=to_id]")).toHaveText("Account id");
+  await slip.getByLabel("Amount").fill("50");
+  await transfer.click();
+  await expect(slip.locator(".field:has(#to_id)")).toContainText("The other account’s id is needed here");
   await slip.getByLabel("Account id").fill(frozen);
   await slip.getByLabel("Amount").fill("50");
   await slip.getByLabel("Description").fill("to nobody");
   await transfer.click();
   await expect(slip.locator(".way-box")).toContainText("Asked to transfer 50.00 CZK.");
   await expect(slip.locator(".way-box .state")).toHaveText("Declined: that account cannot take it");
+  // The next one may well go there too.
+  await expect(slip.getByLabel("To", { exact: true })).toHaveValue("");
+  await expect(slip.getByLabel("Account id")).toHaveValue(frozen);
+  await expect(slip.getByLabel("Amount")).toHaveValue("");
+  await slip.setViewportSize({ width: 390, height: 800 });
+  expect(await slip.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+  await slip.setViewportSize({ width: 1280, height: 720 });
   const declined = list.getByRole("row", { name: /to nobody/ });
   await expect(declined).toContainText("Declined: that account cannot take it");
   await expect(balance(slip)).toHaveText("700.00");

@@ -141,6 +141,40 @@ test("signing out in one tab ends the stream of the other, which goes to the sig
   await expect(second).toHaveURL(/\/sign-in\?next=/);
 });
 
+test("a new password leaves this browser signed in, its other tabs too, and ends every other one", async ({ browser }) => {
+  const daybook = await Daybook.start([customer]);
+  const [here, there] = [await browser.newContext({ baseURL: daybook.url }), await browser.newContext({ baseURL: daybook.url })];
+  const [page, beside, elsewhere] = [await here.newPage(), await here.newPage(), await there.newPage()];
+  await signIn(page, customer);
+  await signIn(elsewhere, customer);
+  await beside.goto("/");
+  await live(beside);
+  await live(elsewhere);
+  await page.goto("/profile");
+  await live(page);
+  await markPage(beside);
+
+  // The answer comes only after the other tab's stream was ended and opened again.
+  const again = beside.waitForResponse((response) => new URL(response.url()).pathname === "/live" && response.ok());
+  await page.route("**/api/fn/change_password", async (route) => {
+    const response = await route.fetch();
+    await again;
+    await route.fulfill({ response });
+  });
+  await page.getByLabel("Password now").fill(customer.password);
+  await page.getByLabel("New password").fill("another good phrase");
+  await page.getByRole("button", { name: "Change password" }).click();
+  await expect(page).toHaveURL(/\/profile\?changed=1$/);
+  await expect(page.getByText("Password changed.")).toBeVisible();
+  await expect(elsewhere).toHaveURL(/\/sign-in/);
+  await live(page);
+  await live(beside);
+  await expectSamePage(beside);
+  await here.close();
+  await there.close();
+  await daybook.end();
+});
+
 /** Head and statement, word by word. */
 async function expectWhatAReloadShows(page: Page): Promise<void> {
   const shown = async () => [await page.locator(".head-text").innerText(), await page.getByRole("table", { name: /^Statement of/ }).innerText()];

@@ -110,6 +110,19 @@ test("the slider stands at the end and follows what is new; elsewhere it stays",
   await ledger.deposit(account, 500);
   await expect(page.locator(".scrubber output")).toHaveText("Entry 1 of 4");
   await expect(state(page, "Balance")).toHaveText("0.00");
+
+  // There is nothing before the first entry and after the last one, and who went there by keyboard stays there.
+  const step = (name: string) => page.locator(".scrub-tools").getByRole("link", { name });
+  await expect(step("Back")).toBeDisabled();
+  await expect(step("Back")).not.toHaveAttribute("href");
+  for (const at of [2, 3, 4]) {
+    await step("Next").press("Enter");
+    await expect(page.locator(".scrubber output")).toHaveText(`Entry ${at} of 4`);
+  }
+  await expect(step("Next")).toBeDisabled();
+  await expect(step("Next")).not.toHaveAttribute("href");
+  await expect(step("Next")).toBeFocused();
+  await expect(step("Back")).toHaveAttribute("href", "?at=3");
 });
 
 test("the feed tells what happens, live and newest first, and can be narrowed", async ({ page, context, ledger }) => {
@@ -122,11 +135,46 @@ test("the feed tells what happens, live and newest first, and can be narrowed", 
   await expect(first).toContainText("Deposited 42.00 CZK");
   await expect(first).toContainText("heard of at once");
 
+  // A customer is told what it is about, not where it is stored.
+  await expect(first.getByRole("link", { name: "Fed" })).toHaveAttribute("href", `/timeline/account-${account}`);
+  await expect(page.getByRole("columnheader", { name: "Position" })).toHaveCount(0);
+
   await page.goto("/timeline?q=heard+of+at+once");
   await expect(page.getByRole("main").getByRole("table").getByText("heard of at once")).toHaveCount(1);
   await page.goto(`/timeline?kind=account.account_opened&stream=account-${account}`);
   await expect(page.getByRole("main").getByRole("table")).toContainText("Opened Fed in CZK");
   await expect(page.getByRole("main").getByRole("table")).not.toContainText("Deposited");
+});
+
+test("a narrowed feed is live too; what has a text is offered, and the other filters stay on the way to it", async ({ context, ledger }) => {
+  const [account, other] = [await ledger.account("Narrowed", 1_000), await ledger.account("Not that one", 1_000)];
+  await ledger.enter(context);
+  const open = async (query: string) => {
+    const page = await context.newPage();
+    await page.goto(`/timeline?${query}`);
+    await live(page);
+    return page;
+  };
+  const kind = await open("kind=account.money_deposited");
+  const stream = await open(`stream=account-${account}`);
+  const both = await open(`kind=account.money_withdrawn&stream=account-${account}`);
+  const text = await open(`kind=account.money_deposited&q=narrowly`);
+  await ledger.deposit(account, 700, "narrowly heard");
+  await ledger.send("WithdrawMoney", { account_id: account, amount: 300, description: "taken" });
+  await ledger.deposit(other, 100, "elsewhere");
+
+  const rows = (page: Page) => page.getByRole("main").locator("tbody tr");
+  await expect(rows(kind).first()).toContainText("elsewhere");
+  await expect(rows(kind).nth(1)).toContainText("narrowly heard");
+  await expect(rows(stream).first()).toContainText("taken");
+  await expect(rows(stream).nth(1)).toContainText("narrowly heard");
+  await expect(rows(both)).toHaveCount(1);
+  await expect(rows(both)).toContainText("taken");
+  for (const page of [kind, stream, both]) await expect(page.locator(".arrivals")).toHaveCount(0);
+  await expect(text.locator(".arrivals")).toHaveText("1 newer event. Show it.");
+  await text.locator(".arrivals").click();
+  await expect(text).toHaveURL(/kind=account.money_deposited&q=narrowly/);
+  await expect(rows(text)).toHaveCount(1);
 });
 
 test("an event leads to its cause, to its command's others and to the entry it undoes, in the browser's replay and on the statement", async ({ page, context, ledger, adminLedger }) => {

@@ -164,7 +164,11 @@ pub async fn request_transfer(
                 return Err(AppError::invalid("to", what));
             }
             (Some(to), None) => ("to", to),
-            (None, to_id) => ("to_id", to_id.unwrap_or_default()),
+            (None, Some(to)) => ("to_id", to),
+            (None, None) => {
+                let what = "the other account’s id is needed here; it has 36 characters";
+                return Err(AppError::invalid("to_id", what));
+            }
         };
         Ok(wire::RequestTransfer {
             transfer_id: None,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Part,
+    Names, Part,
     html::Html,
     ledger::{arrivals, cell, cell_of, link, nothing, row, said, short_id, table, time},
 };
@@ -34,19 +34,32 @@ from_json! { Filter { stream, event_type, correlation, text } }
 pub struct EventRows {
     events: List<EventView>,
     filter: Filter,
+    /// What a customer's events are about; admins see streams and positions instead.
+    names: Option<Names>,
+    /// The address of the newest page of the same events.
+    newest: String,
     /// When this is drawn, microseconds since 1970.
     now: i64,
     locale: Locale,
 }
 
-from_json! { EventRows { events, filter, now, locale } }
+from_json! { EventRows { events, filter, names, newest, now, locale } }
 
 impl EventRows {
-    /// `live`: the newest page, so that new events join on top; else those that pass the filter are counted and offered.
-    /// `now`: microseconds since 1970.
-    pub fn new(events: Page<EventView>, filter: Filter, live: bool, now: i64, locale: Locale) -> Self {
-        let newcomers = if live { Newcomers::Show } else { Newcomers::Count };
-        Self { events: List::page(events, newcomers), filter, now, locale }
+    /// `live`: the newest page, so that new events that pass the filter join on top; else they are counted and offered.
+    /// So are those that pass a text: the server searches other words than these. `names`: of a customer's accounts.
+    /// `newest`: the address of the newest page. `now`: microseconds since 1970.
+    pub fn new(
+        events: Page<EventView>,
+        filter: Filter,
+        names: Option<Names>,
+        newest: String,
+        live: bool,
+        now: i64,
+        locale: Locale,
+    ) -> Self {
+        let newcomers = if live && filter.text.is_none() { Newcomers::Show } else { Newcomers::Count };
+        Self { events: List::page(events, newcomers), filter, names, newest, now, locale }
     }
 }
 
@@ -58,15 +71,24 @@ impl Part for EventRows {
     fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
         let Self { events, filter, locale, .. } = self;
         let own = filter.stream.map_or(LiveQuery::Events, LiveQuery::Stream);
-        query == own.to_string()
-            && events.receive(rows, reset, &|event| {
-                filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
-                    && filter.correlation.is_none_or(|wanted| wanted == event.correlation_id)
-                    && filter.text.as_ref().is_none_or(|text| {
-                        let Said { text: said, note, .. } = say(event, locale);
-                        holds(&said, text) || note.is_some_and(|note| holds(&note, text))
-                    })
-            })
+        if query != own.to_string() {
+            return false;
+        }
+        // The newest of all events, of which those that pass may not reach down to those shown.
+        let part = reset && (filter.event_type.is_some() || filter.correlation.is_some() || filter.text.is_some());
+        let top = events.rows.first().map(|event| event.position).filter(|_| part);
+        if part {
+            events.offer();
+        }
+        events.receive(rows, reset, &|event| {
+            top.is_none_or(|top| event.position > top)
+                && filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.event_type)
+                && filter.correlation.is_none_or(|wanted| wanted == event.correlation_id)
+                && filter.text.as_ref().is_none_or(|text| {
+                    let Said { text: said, note, .. } = say(event, locale);
+                    holds(&said, text) || note.is_some_and(|note| holds(&note, text))
+                })
+        })
     }
 
     fn on_clock(&mut self, now: i64) -> bool {
@@ -76,7 +98,9 @@ impl Part for EventRows {
 
     fn draw(&self, html: &mut Html) {
         let columns = [("date", "When"), ("", "What happened"), ("", "Stream"), ("", "By"), ("ref", "Position")];
-        arrivals(html, self.events.waiting(), "event", "events");
+        let theirs = [columns[0], columns[1], ("", "About"), columns[3]];
+        let columns = if self.names.is_some() { theirs.as_slice() } else { &columns };
+        arrivals(html, self.events.waiting(), "event", "events", &self.newest);
         if self.events.rows.is_empty() {
             return if self.filter == Filter::default() {
                 let words = "Everything that happens to your accounts will stand here, from the first day on.";
@@ -85,7 +109,7 @@ impl Part for EventRows {
                 nothing(html, "Nothing like that", "No event passes all of these filters. Take one off.", None);
             };
         }
-        table(html, "ledger", "Events, newest first", &columns, |html| {
+        table(html, "ledger", "Events, newest first", columns, |html| {
             for event in &self.events.rows {
                 let moment = links::moment(event.stream, event.version);
                 row(html, event.key(), "", "", |html| {
@@ -94,19 +118,30 @@ impl Part for EventRows {
                         time(html, &ago, &self.locale.format_moment(event.recorded_at));
                     });
                     cell_of(html, "what", "lead", |html| said(html, &say(event, &self.locale), &moment));
-                    cell_of(html, "id", "sub", |html| {
-                        let text = format!("{} {}", event.stream.kind.name(), short_id(&event.stream.id.to_string()));
-                        link(html, "id", &links::stream(event.stream), &text);
+                    cell_of(html, if self.names.is_some() { "quiet small" } else { "id" }, "sub", |html| {
+                        let kind = event.stream.kind.name();
+                        let (class, text) = match &self.names {
+                            Some(names) => ("", about(names, event.stream).unwrap_or(kind).to_owned()),
+                            None => ("id", format!("{kind} {}", short_id(&event.stream.id.to_string()))),
+                        };
+                        link(html, class, &links::stream(event.stream), &text);
                     });
                     let by = event.actor_name.clone().unwrap_or_else(|| actor(event.actor));
                     cell(html, "quiet small", "", &by);
-                    cell_of(html, "ref", "side", |html| {
-                        link(html, "moment", &moment, &self.locale.format_count(event.position.0));
-                    });
+                    if self.names.is_none() {
+                        cell_of(html, "ref", "side", |html| {
+                            link(html, "moment", &moment, &self.locale.format_count(event.position.0));
+                        });
+                    }
                 });
             }
         });
     }
+}
+
+/// The account's name, if it is one with a name.
+fn about(names: &Names, stream: StreamId) -> Option<&str> {
+    names.iter().find(|(id, _)| StreamId::from(*id) == stream).map(|(_, name)| name.as_str())
 }
 
 /// Whether the text holds the part, ignoring case.

@@ -183,7 +183,11 @@ fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: Se
         command_id: answer.text("command_id"),
     }
     .show(form, sent);
-    form.reset();
+    match named(form, "amount").filter(|_| named(form, "to_id").is_some()) {
+        // The next transfer may well go the same way.
+        Some(amount) => amount.set_value(""),
+        None => form.reset(),
+    }
     if let Ok(Some(understood)) = form.query_selector(".understood") {
         understood.set_text_content(None);
     }

@@ -167,12 +167,12 @@ pub(super) fn nothing(html: &mut Html, heading: &str, words: &str, way: Option<(
     });
 }
 
-/// "2 newer entries. Show them.": a link to the first page of the same list.
-pub(super) fn arrivals(html: &mut Html, count: usize, one: &str, many: &str) {
+/// "2 newer entries. Show them.": a link to the first page of the same list, `newest`.
+pub(super) fn arrivals(html: &mut Html, count: usize, one: &str, many: &str, newest: &str) {
     let text = match count {
         0 => return,
         1 => format!("1 newer {one}. Show it."),
         _ => format!("{count} newer {many}. Show them."),
     };
-    link(html, "arrivals", "?", &text);
+    link(html, "arrivals", newest, &text);
 }

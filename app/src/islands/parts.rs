@@ -166,8 +166,9 @@ pub fn TransferPage(transfer: TransferView, names: Names, position: Position, lo
     drawn(&transfers::TransferPage::new(transfer, names, locale), position)
 }
 
-/// Events, newest first. `live`: the newest page without a filter, so that new ones join on top; else those that pass
-/// the filter are counted and offered. `now`: when this is rendered, microseconds.
+/// Events, newest first. `live`: the newest page, so that new ones that pass the filter join on top; else they are counted
+/// and offered, with the way to `newest`. `names`: of a customer's accounts; without them streams and positions are shown.
+/// `now`: when this is rendered, microseconds.
 #[component]
 pub fn EventRows(
     events: Page<EventView>,
@@ -176,8 +177,10 @@ pub fn EventRows(
     now: i64,
     live: bool,
     filter: Filter,
+    names: Option<Names>,
+    newest: String,
 ) -> impl IntoView {
-    drawn(&events::EventRows::new(events, filter, live, now, locale), position)
+    drawn(&events::EventRows::new(events, filter, names, newest, live, now, locale), position)
 }
 
 /// The timeline of one stream, which has `last` events. `still`: the moment `at` (the newest if absent), shown until the

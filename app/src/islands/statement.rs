@@ -91,7 +91,7 @@ impl Part for StatementRows {
         let balance = format!("{} {currency}", if self.by_date { "Balance by date" } else { "Balance" });
         let columns =
             [("date", "Date"), ("", "What"), ("money", &amount), ("money balance", &balance), ("ref", "Entry")];
-        arrivals(html, self.entries.waiting(), "entry", "entries");
+        arrivals(html, self.entries.waiting(), "entry", "entries", "?");
         if self.entries.rows.is_empty() && self.pending.rows.is_empty() {
             let words =
                 "Each deposit, withdrawal and transfer will stand here, newest first, with the balance after it.";

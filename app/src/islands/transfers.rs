@@ -109,7 +109,7 @@ impl Part for TransferRows {
     fn draw(&self, html: &mut Html) {
         let columns = [("date", "Asked"), ("", "From → to"), ("", "State"), ("money", "Amount"), ("", "Currency")];
         let own = |id: AccountId| self.names.iter().any(|(known, _)| *known == id);
-        arrivals(html, self.transfers.waiting(), "transfer", "transfers");
+        arrivals(html, self.transfers.waiting(), "transfer", "transfers", "?");
         if self.transfers.rows.is_empty() {
             let words = "Transfers will stand here, each with how far it has come.";
             return nothing(html, "Nothing here yet", words, None);

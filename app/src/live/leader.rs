@@ -34,6 +34,8 @@ struct Leader {
     /// Queries that the stream has no room for.
     left: Vec<String>,
     failures: u32,
+    /// The session that the stream belonged to was ended; this browser may have another by now, or be given one just now.
+    signed_out: bool,
     /// Since when there is no stream (the reader's clock, and milliseconds).
     broken: Option<(String, f64)>,
     heard_at: f64,
@@ -208,6 +210,7 @@ fn on_event(event: &MessageEvent) {
             with(|leader| {
                 leader.failures = 0;
                 leader.broken = None;
+                leader.signed_out = false;
             });
             tell_state("live");
         }
@@ -218,12 +221,15 @@ fn on_event(event: &MessageEvent) {
         }
         "behind" => tell_state("behind"),
         "end" => match text("data").as_str() {
-            "signed_out" => {
-                close();
-                tell("end\nsigned_out");
-            }
             // The cookie has been renewed meanwhile, or the next try says that it was not.
-            "expired" => ask(),
+            why @ ("signed_out" | "expired") => {
+                close();
+                with(|leader| {
+                    leader.signed_out = why == "signed_out";
+                    leader.failures = 0;
+                });
+                ask();
+            }
             _ => failed(None),
         },
         _ => {
@@ -267,6 +273,9 @@ async fn ask_why(url: String) {
     if let Ok(answer) = JsFuture::from(window().fetch_with_str_and_init(&url, &options)).await {
         let status = answer.unchecked_into::<Response>().status();
         match status {
+            // A new password comes with a new session, whose cookie may be on its way: one more try.
+            401 if with(|leader| leader.signed_out && leader.failures < 2) => {}
+            401 if with(|leader| leader.signed_out) => tell("end\nsigned_out"),
             401 => tell("end\nexpired"),
             404 => tell("end\nsigned_out"),
             _ => {}

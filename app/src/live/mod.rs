@@ -88,6 +88,11 @@ impl<T> List<T> {
         Self { more: page.next.is_some(), ..Self::new(page.items, newcomers) }
     }
 
+    /// From now on newcomers are counted and offered.
+    pub fn offer(&mut self) {
+        self.newcomers = Newcomers::Count;
+    }
+
     /// Newcomers that are counted instead of shown.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

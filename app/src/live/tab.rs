@@ -179,6 +179,8 @@ fn hear(text: &str) {
         }
         "seen" => seen(rest),
         "left" => with(|tab| tab.crowded = rest.split('\n').any(|left| tab.queries.iter().any(|query| query == left))),
+        // Its answer says what is next.
+        "end" if form_with("aria-busy").is_some() => {}
         "end" if rest == "signed_out" => go(links::SIGN_IN),
         // What was typed is worth more than being told at once.
         "end" if typed().is_some() => told(&News::Expired),
@@ -241,7 +243,11 @@ pub(crate) const TYPED: &str = "data-typed";
 
 /// The form of this page in which something was typed.
 pub(crate) fn typed() -> Option<Element> {
-    document().query_selector(&format!("form[{TYPED}]")).ok()?
+    form_with(TYPED)
+}
+
+fn form_with(attribute: &str) -> Option<Element> {
+    document().query_selector(&format!("form[{attribute}]")).ok()?
 }
 
 /// Where one signs in and comes back here.

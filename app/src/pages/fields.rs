@@ -18,6 +18,9 @@ pub(super) struct Field {
     /// What was typed before.
     pub value: String,
     pub optional: bool,
+    /// Not always shown: the server says that it is needed, since a browser holds a form back without a word over a field
+    /// that it cannot point at.
+    pub at_times: bool,
     pub autocomplete: &'static str,
     pub hint: Option<&'static str>,
     /// Characters.
@@ -34,6 +37,7 @@ impl Default for Field {
             kind: "text",
             value: String::new(),
             optional: false,
+            at_times: false,
             autocomplete: "off",
             hint: None,
             max_length: None,
@@ -44,7 +48,7 @@ impl Default for Field {
 
 impl Field {
     pub fn view(self, refusal: &Refusal) -> AnyView {
-        let Self { name, label, kind, value, optional, autocomplete, hint, max_length, max } = self;
+        let Self { name, label, kind, value, optional, at_times, autocomplete, hint, max_length, max } = self;
         let refused = refusal.of(name);
         let red = refused.as_ref().map(|_| "");
         let invalid = red.map(|_| "true");
@@ -72,7 +76,7 @@ impl Field {
                     autocomplete=autocomplete
                     maxlength=max_length
                     max=max
-                    required=!optional
+                    required=!optional && !at_times
                     autofocus=autofocus
                     aria-describedby=described
                     aria-invalid=invalid

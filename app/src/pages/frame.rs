@@ -217,7 +217,20 @@ fn mast(viewer: &Viewer, here: Nav, shown: Option<Shown>, request: &Request) -> 
 
 fn foot(request: &Request, shown: Option<Shown>) -> AnyView {
     let locale = request.locale;
-    let position = shown.map(|shown| view! { <AsOf position=shown.position locale /> });
+    let admin = request.viewer.as_ref().is_some_and(Viewer::is_admin);
+    let position = shown.map(|shown| {
+        let position = view! { <AsOf position=shown.position locale /> };
+        if admin {
+            return position.into_any();
+        }
+        view! {
+            <details class="switch">
+                <summary>"Technical details"</summary>
+                {position}
+            </details>
+        }
+        .into_any()
+    });
     view! {
         <footer class="foot">
             <div>

@@ -309,7 +309,7 @@ async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Re
         name: "to_id",
         label: "Account id",
         value: typed,
-        optional: true,
+        at_times: !others.is_empty(),
         hint: Some("36 characters, as the other side sees it on their account."),
         max_length: Some(36),
         ..Field::default()

@@ -213,11 +213,15 @@ impl TimeMachine {
 
     fn draw_tools(&self, html: &mut Html, here: usize, count: usize, recorded_at: i64) {
         html.el("div", &[("class", "scrub-tools")], |html| {
-            for (what, text, to) in
-                [("back", "Back", here.saturating_sub(1).max(1)), ("next", "Next", (here + 1).min(count))]
-            {
+            for (what, text, to) in [("back", "Back", here.saturating_sub(1)), ("next", "Next", here + 1)] {
                 let href = format!("?at={to}");
-                html.put("a", &[("class", "button"), ("href", &href), ("data-do", what)], text);
+                let class = ("class", "button");
+                if (1..=count).contains(&to) {
+                    html.put("a", &[class, ("href", &href), ("data-do", what)], text);
+                } else {
+                    // Still reached by the keyboard: who has come to the end with it stays where they are.
+                    html.put("a", &[class, ("role", "link"), ("aria-disabled", "true"), ("tabindex", "0")], text);
+                }
             }
             html.put("output", &[], &format!("Entry {here} of {count}"));
             html.put("time", &[], &self.locale.format_moment(recorded_at));

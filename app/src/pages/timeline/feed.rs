@@ -105,8 +105,9 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
             correlation: wanted.together,
             text: wanted.text.clone(),
         };
-        let live = wanted.all() && !turned;
-        view! { <EventRows events position locale now live filter /> }.into_any()
+        let names = (!visit.viewer.is_admin()).then(|| names.clone());
+        let newest = visit.asked.with(&[("after", None)]);
+        view! { <EventRows events position locale now live=!turned filter names newest /> }.into_any()
     };
     let body = view! {
         <OfflineNote />

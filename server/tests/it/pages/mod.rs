@@ -244,6 +244,22 @@ async fn the_overview_lists_accounts_and_shows_what_all_come_to() {
 }
 
 #[tokio::test]
+async fn where_events_are_stored_is_a_technical_detail_to_customers() {
+    let feed = customer().get("/timeline").await;
+    feed.says(">About</th>").does_not_say(">Position</th>").does_not_say(">Stream</th>");
+    feed.says("Technical details").says("as of position");
+    let feed = admin().get("/timeline").await;
+    feed.says(">Position</th>").says(">Stream</th>").does_not_say(">About</th>").does_not_say("Technical details");
+}
+
+#[tokio::test]
+async fn there_is_no_way_past_the_ends_of_a_stream() {
+    let address = format!("/timeline/account-{}", everyday());
+    let first = customer().get(&format!("{address}?at=1")).await;
+    first.says("href=\"?at=2\"").does_not_say("href=\"?at=0\"").says("aria-disabled=\"true\"");
+}
+
+#[tokio::test]
 async fn empty_views_say_what_will_be_there_and_the_way_to_it() {
     let nobody = customer().at(Ledger::Empty);
     nobody.get("/").await.is(StatusCode::OK).says("Nothing here yet").says("Open an account");
