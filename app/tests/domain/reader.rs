@@ -380,7 +380,9 @@ proptest! {
             correlation: pool.maybe(CommandId(pool.uuid())),
             text: pool.maybe(pool.text()),
         };
-        part_survives(&events::EventRows::new(pool.page(vec![pool.event()]), filter, pool.flag(), pool.number(), locale));
+        let (names, newest) = (pool.maybe(pool.names()), pool.text());
+        let events = pool.page(vec![pool.event()]);
+        part_survives(&events::EventRows::new(events, filter, names, newest, pool.flag(), pool.number(), locale));
         let (today, days) = (pool.date(), pool.days());
         part_survives(&chart::BalanceChart::new(pool.account(), days, today, locale));
         part_survives(&trial_balance::TrialBalanceLines::new(vec![pool.line()], pool.position(), locale));
