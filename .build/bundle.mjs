@@ -98,10 +98,11 @@ function linkAssets(css) {
   });
 }
 
-/** Whole-line comments and indentation go. Nothing inside a line is touched, so no string can be hurt. */
+/** Whole-line comments, indentation, and warnings of wasm-bindgen to whoever calls it otherwise than the loader does. Nothing else inside a line is touched. */
 function minifyJs(source) {
   return source
     .replace(/^[ \t]*\/\*\*?[\s\S]*?\*\/[ \t]*$/gm, "")
+    .replace(/^[ \t]*console\.warn\((["']).*\1(, e)?\);?[ \t]*$/gm, "")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("//"))
