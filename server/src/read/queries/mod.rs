@@ -43,7 +43,7 @@ const DAILY_TOTALS: &str = "daily_totals";
 const TRIAL_BALANCE: &str = "trial_balance";
 const TIMELINE: &str = "timeline";
 
-/// The query side of a process, over SQLite.
+/// The query side of a process, over its read database.
 pub struct SqlQueries {
     read: Arc<ReadSide>,
 }
