@@ -13,11 +13,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use crate::{
     bus::kafka::KafkaSettings,
     cli::{
+        backup::{BackupArgs, RestoreArgs},
         copy::{CopyArgs, MigrateArgs},
         export::ExportArgs,
         import::ImportArgs,
+        recover::RecoverArgs,
     },
     db_url::DbUrl,
+    private,
     web::network::{Network, PublicUrl},
 };
 
@@ -61,6 +64,12 @@ pub enum Command {
     Anchor(AnchorArgs),
     /// Move a ledger to another database, hashes and all, or go on where that was interrupted
     Copy(CopyArgs),
+    /// Write the ledger of this moment with its signing key into a folder, beside a running server too
+    Backup(BackupArgs),
+    /// Put a backup into an empty place and verify it; interrupted, it can be run again
+    Restore(RestoreArgs),
+    /// Take in from the topics what an older backup lacks
+    Recover(RecoverArgs),
     /// Make the tables of a write database, or bring them up to date, as its owner
     Migrate(MigrateArgs),
     /// Build views anew from this node's copy of the log, beside the live ones, and switch
@@ -89,6 +98,17 @@ pub enum RoleName {
     Command,
     /// Answers queries, serves pages and live streams
     Query,
+}
+
+impl RoleName {
+    /// As it is given.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Command => "command",
+            Self::Query => "query",
+        }
+    }
 }
 
 /// Where the sides meet.
@@ -182,6 +202,12 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_RATE_LIMIT", default_value = "200", value_name = "REQUESTS",
         value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub rate_limit: u32,
+    /// Address and port on which Prometheus finds /metrics, plain and open to whoever reaches it; none if absent
+    #[arg(long, env = "DAYBOOK_METRICS_LISTEN", value_parser = address, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces go, as OTLP over HTTP (JSON), such as http://127.0.0.1:4318; nowhere if absent
+    #[arg(long, env = "DAYBOOK_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// Seconds after which a request is given up
     #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub request_timeout: Duration,
@@ -300,11 +326,7 @@ pub struct DataDir(PathBuf);
 impl DataDir {
     /// Makes the folder unless it is there, and keeps it to its owner.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path)?;
+        private::folder(path)?;
         #[cfg(unix)]
         if let Err(error) = close_to_others(path) {
             tracing::warn!(%error, "others than its owner can read the data folder {}", path.display());

@@ -234,6 +234,9 @@ pub struct Metadata {
     pub causation_id: Option<EventId>,
     /// SHA-256 over actor and command as sent: tells a repeated command from another under the same id.
     pub digest: Hash,
+    /// The trace that it was stored in, as W3C's Trace Context writes it, where traces were on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A stored event. `payload` and `metadata` are the bytes that were stored and hashed, JSON in UTF-8.

@@ -2,12 +2,15 @@
 
 use app::{
     domain::{
-        SessionId, UserId,
+        CommandId, SessionId, UserId,
         account::{AccountEvent as A, DeclineReason, Direction},
         session::{EndReason, SessionEvent as S},
         transfer::TransferEvent as T,
     },
-    wire::{DecodeError, Event, Position, ProjectionEvent, Upcaster, decode, decode_with, encode, read_event},
+    wire::{
+        Actor, DecodeError, Event, Hash, Metadata, Position, ProjectionEvent, Upcaster, decode, decode_with, encode,
+        read_event,
+    },
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -277,4 +280,21 @@ proptest! {
             prop_assert_eq!(read_event(&event_type, schema, str::from_utf8(&payload).unwrap()), Some(event));
         }
     }
+}
+
+/// What was stored before there were traces reads, and is written as it was: every hash stays what it is.
+#[test]
+fn metadata_are_written_as_ever_where_there_is_no_trace() {
+    let before =
+        format!(r#"{{"command_id":"{T1}","actor":"operator","correlation_id":"{A1}","digest":"{}"}}"#, "07".repeat(32));
+    let metadata: Metadata = serde_json::from_str(&before).unwrap();
+    let [command_id, correlation_id] = [T1, A1].map(|id| CommandId(Uuid::parse_str(id).unwrap()));
+    let (actor, digest) = (Actor::Operator, Hash([7; 32]));
+    let expected = Metadata { command_id, actor, correlation_id, causation_id: None, digest, traceparent: None };
+    assert_eq!(metadata, expected);
+    assert_eq!(serde_json::to_string(&metadata).unwrap(), before);
+    let traced = Metadata { traceparent: Some("00-4b-f0-01".to_owned()), ..metadata };
+    let text = serde_json::to_string(&traced).unwrap();
+    assert!(text.ends_with(r#","traceparent":"00-4b-f0-01"}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Metadata>(&text).unwrap(), traced);
 }

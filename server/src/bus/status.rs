@@ -1,9 +1,11 @@
 //! What a query node's bus meets on its way, for status pages.
 
 use app::wire::{Parked, Position};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// As it is now, since this node started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BusStatus {
     /// The position that has not come, and why not.
     pub waiting: Option<Parked>,
@@ -20,14 +22,14 @@ pub struct BusStatus {
 }
 
 /// A range of positions that was asked for again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReplayAsked {
     pub from: Position,
     pub to: Position,
 }
 
 /// A message that no event was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OddMessage {
     pub topic: String,
     pub partition: i32,
@@ -35,7 +37,7 @@ pub struct OddMessage {
     pub what: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartitionStatus {
     pub partition: i32,
     /// Of the last message read; -1 before the first.

@@ -4,23 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::wire::{Envelope, Position};
+use prometheus_client::registry::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{tasks::Tasks, waiting::until_it_answers};
 use crate::{
     bus::{
         InProcess, LogHead, LogSource,
-        kafka::{KafkaSettings, Relay, RelayParts},
+        head::HeadKeys,
+        kafka::{KafkaSettings, Relay, RelayParts, RelayStatus, compare, said},
     },
     db_url::DbUrl,
+    metrics::{CommandMetrics, CommandParts},
     token::Revocations,
     write::{
+        copy::UNFINISHED,
         database::WriteDb,
         handler::Handler,
         identity::{Passwords, SessionParts, Sessions, SignInLimits},
         keys::SigningKeys,
         log_source::{WriteLog, head_signer},
-        process_manager::ProcessManager,
+        process_manager::{ProcessManager, ProcessStatus},
         relay_lease::RelayLease,
         store::{Head, OpenError, StoreError},
         writer::{Clock, SystemClock, Writer, WriterSettings},
@@ -29,6 +33,8 @@ use crate::{
 
 /// How often the log's head is said again.
 const TICK: Duration = Duration::from_secs(1);
+/// How long brokers may take at start to say what they hold.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The command side of a process.
 pub struct CommandSide {
@@ -47,16 +53,22 @@ pub struct CommandSide {
     sending: Tasks,
     /// Whatever tells the bus.
     telling: Tasks,
+    relay: Option<watch::Receiver<RelayStatus>>,
+    /// Commands that may wait.
+    queue: usize,
+    transferring: watch::Receiver<ProcessStatus>,
 }
 
 impl CommandSide {
     /// Opens the write database at `url`, waiting for it where it is away, and starts everything that commands need.
-    /// `pages`: see [`WriteDb::open`]. The flag beside the keys says that they were made just now.
+    /// `pages`: see [`WriteDb::open`]. The flag beside the keys says that they were made just now. Refuses a log that is not
+    /// the one on `bus`.
     pub async fn start(
         url: &DbUrl,
         pages: Option<u32>,
         (keys, fresh_key): (Arc<SigningKeys>, bool),
         settings: WriterSettings,
+        bus: Option<&KafkaSettings>,
     ) -> anyhow::Result<Self> {
         let away = |error: &OpenError| matches!(error, OpenError::Store(StoreError::Unavailable(_)));
         let db = match url {
@@ -66,12 +78,22 @@ impl CommandSide {
             }
         };
         let db = db.with_context(|| format!("opening the log at {url}"))?;
+        let unfinished = db.store.checkpoint(UNFINISHED).await?;
+        anyhow::ensure!(
+            unfinished == Position(0),
+            "{url} is not whole: a restore or a copy, up to position {unfinished}, was interrupted. Run it again: it goes on"
+        );
         if fresh_key && db.store.head().await?.position > Position(0) {
             let was = "its signing key is lost, a new one is made: anchors of before hold only by their own public key";
             tracing::warn!("{url}: {was} (verify --anchor-key)");
         }
+        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(db.store.clone(), db.people.clone()));
+        if let Some(bus) = bus {
+            same_log(bus, &HeadKeys::new(keys.public().iter()), &*log).await?;
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (sending, telling) = (Tasks::default(), Tasks::default());
+        let queue = settings.queue;
         let (writer, head, writing) = Writer::start(db.store.clone(), clock.clone(), settings);
         let revocations = Arc::new(Revocations::default());
         let sessions = Sessions::start(SessionParts {
@@ -90,15 +112,30 @@ impl CommandSide {
             async move { sessions.run(cancelled).await }
         });
         let transfers = ProcessManager::new(db.store.clone(), writer.clone(), head.clone());
+        let transferring = transfers.status();
         sending.spawn(transfers.run(sending.cancelled()));
         let (log_head, heads) = watch::channel(None);
         telling.spawn({
             let (cancelled, clock) = (telling.cancelled(), clock.clone());
             async move { cancelled.run_until_cancelled(say_head(head, clock, log_head)).await.unwrap_or_default() }
         });
-        let log: Arc<dyn LogSource> = Arc::new(WriteLog::new(db.store.clone(), db.people.clone()));
         let handler = Arc::new(Handler::new(writer.clone(), clock));
-        Ok(Self { handler, sessions, revocations, keys, log, heads, db, writer, writing, sending, telling })
+        Ok(Self {
+            handler,
+            sessions,
+            revocations,
+            keys,
+            log,
+            heads,
+            db,
+            writer,
+            writing,
+            sending,
+            telling,
+            relay: None,
+            queue,
+            transferring,
+        })
     }
 
     /// Where the log ends, again whenever that changes and every second.
@@ -118,7 +155,7 @@ impl CommandSide {
     }
 
     /// Publishes the log and what is known of people to Kafka, from now on; of several command nodes one does.
-    pub fn publish(&self, settings: KafkaSettings) {
+    pub fn publish(&mut self, settings: KafkaSettings) {
         let relay = Relay::new(RelayParts {
             settings,
             log: self.log.clone(),
@@ -126,13 +163,32 @@ impl CommandSide {
             people: self.db.people.changes(),
             lease: Arc::new(RelayLease::new(self.db.store.clone())),
             sign: head_signer(self.keys.clone()),
+            keys: HeadKeys::new(self.keys.public().iter()),
         });
+        self.relay = Some(relay.status());
         let running = relay.start(self.telling.cancelled());
         self.telling.spawn(async move {
             if let Err(error) = running.await {
                 tracing::error!(%error, "the relay has panicked: nothing is published any more");
             }
         });
+    }
+
+    /// What can be looked at from outside.
+    pub fn metrics(&self, registry: &mut Registry) -> CommandMetrics {
+        let parts = CommandParts {
+            writer: self.writer.clone(),
+            queue: self.queue,
+            heads: self.heads.clone(),
+            relay: self.relay.clone(),
+            transfers: self.transferring.clone(),
+        };
+        CommandMetrics::new(parts, registry)
+    }
+
+    /// What this node's relay does, if it has one.
+    pub fn relay(&self) -> Option<watch::Receiver<RelayStatus>> {
+        self.relay.clone()
     }
 
     /// Takes no more commands; what was accepted is stored. What tells the bus goes on.
@@ -146,6 +202,25 @@ impl CommandSide {
     pub async fn close(self) -> anyhow::Result<()> {
         self.telling.end().await;
         Ok(self.db.close().await?)
+    }
+}
+
+/// Whether the log is the one on the topics. Brokers that are away fail nobody (B2): the relay looks again before it publishes.
+async fn same_log(bus: &KafkaSettings, keys: &HeadKeys, log: &dyn LogSource) -> anyhow::Result<()> {
+    let look = async { compare(&said(bus, keys).await?, log, bus).await };
+    match tokio::time::timeout(LOOK, look).await {
+        Ok(Ok(None)) => Ok(()),
+        Ok(Ok(Some(replaced))) => Err(replaced.into()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "whether the topics hold this log is looked at before anything is published");
+            Ok(())
+        }
+        Err(_) => {
+            tracing::warn!(
+                "the brokers are slow: whether the topics hold this log is looked at before anything is published"
+            );
+            Ok(())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::verify::progress_bar;
+use super::verify::{progress_bar, shown_on};
 use crate::db_url::DbUrl;
 use crate::write::{copy::copy, database::WriteDb};
 
@@ -37,12 +37,7 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     let from = WriteDb::open(&args.from, None).await.with_context(|| format!("opening {}", args.from))?;
     let to = WriteDb::open(&args.to, None).await.with_context(|| format!("opening {}", args.to))?;
     let bar = progress_bar("events");
-    let copied = copy(&from, &to, |what, position, end| {
-        bar.set_message(what.to_owned());
-        bar.set_length(end.0);
-        bar.set_position(position.0);
-    })
-    .await;
+    let copied = copy(&from, &to, &[], shown_on(&bar)).await;
     bar.finish_and_clear();
     from.close().await?;
     to.close().await?;

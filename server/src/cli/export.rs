@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     config::DataDir,
+    db_url::DbUrl,
     import::log_file::{self, LogFileError},
-    write::store::SqliteStore,
+    write::database::WriteDb,
 };
 
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub struct ExportArgs {
     /// Where to write; stdout if absent
     #[arg(long, short, env = "DAYBOOK_EXPORT_OUTPUT", value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<DbUrl>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,12 +43,12 @@ pub async fn run(data: &DataDir, args: ExportArgs) -> anyhow::Result<ExitCode> {
         None => Box::new(io::stdout()),
     };
     let to = BufWriter::with_capacity(1 << 16, to);
-    let store = SqliteStore::open(&data.write_db()).await?;
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
     let written = match args.format {
-        ExportFormat::Ndjson => log_file::write_ndjson(&store, to).await,
-        ExportFormat::Csv => log_file::write_csv(&store, to).await,
+        ExportFormat::Ndjson => log_file::write_ndjson(&*db.store, to).await,
+        ExportFormat::Csv => log_file::write_csv(&*db.store, to).await,
     };
-    store.close().await?;
+    db.close().await?;
     match written {
         Ok(written) => {
             let head = written.head;

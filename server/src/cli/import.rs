@@ -14,11 +14,11 @@ use indicatif::ProgressBar;
 use super::{node::Node, verify::progress_bar};
 use crate::{
     config::{Common, DataDir},
+    db_url::DbUrl,
     import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError, log_file},
     write::{
-        identity::People,
+        database::WriteDb,
         keys::SigningKeys,
-        store::{EventStore as _, SqliteStore},
         writer::{Clock as _, SystemClock},
     },
 };
@@ -51,6 +51,9 @@ pub struct ImportArgs {
     /// Import the good rows of a file that has bad ones
     #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS", value_parser = BoolishValueParser::new())]
     pub skip_bad_rows: bool,
+    /// The write database, sqlite:PATH or postgres://…, without --server; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<DbUrl>,
     /// A running server to import through, such as http://127.0.0.1:3000
     #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]
     pub server: Option<String>,
@@ -127,10 +130,10 @@ async fn transactions(common: &Common, args: &ImportArgs) -> anyhow::Result<Exit
             bail!("a server uses {data}: import through it (--server URL --token TOKEN), or stop it");
         };
         let owner = match &args.owner {
-            Some(owner) => person(data, owner).await?,
+            Some(owner) => person(&data.write_url(args.write_db.as_ref()), owner).await?,
             None => Plan::nobody(),
         };
-        let node = Node::start_small(data).await?;
+        let node = Node::start_small(data, args.write_db.as_ref()).await?;
         let queries = node.ports.queries.clone().context("the views do not run")?;
         let handler = node.command.as_ref().context("commands are not taken")?.handler.clone();
         let ledger: Arc<dyn Ledger> = Arc::new(Direct { handler, queries });
@@ -162,14 +165,13 @@ async fn owner_there(ledger: &Http, owner: Option<&str>) -> anyhow::Result<UserI
     found.with_context(|| format!("--owner {who}: nobody there has this e-mail, or the token is not an admin's"))
 }
 
-async fn person(data: &DataDir, owner: &str) -> anyhow::Result<UserId> {
+async fn person(ledger: &DbUrl, owner: &str) -> anyhow::Result<UserId> {
     if let Ok(id) = UserId::parse(owner) {
         return Ok(id);
     }
-    SqliteStore::open(&data.write_db()).await?.close().await?;
-    let pool = super::node::people_pool(data).await?;
-    let person = super::user::find(&People::new(pool.clone()), owner).await;
-    pool.close().await;
+    let db = WriteDb::open(ledger, None).await?;
+    let person = super::user::find(&db.people, owner).await;
+    db.close().await?;
     Ok(person?.person.id)
 }
 
@@ -224,12 +226,13 @@ async fn log(data: &DataDir, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     };
     // A log without its key would look like one whose key was lost.
     SigningKeys::load_or_create(&data.signing_key())?;
-    let store = SqliteStore::open(&data.write_db()).await?;
+    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
     let bar = ProgressBar::new_spinner();
-    let read = log_file::read_ndjson(&store, &args.file, |events| bar.set_message(format!("{events} events"))).await;
+    let read =
+        log_file::read_ndjson(&*db.store, &args.file, |events| bar.set_message(format!("{events} events"))).await;
     bar.finish_and_clear();
-    let head = store.head().await?;
-    store.close().await?;
+    let head = db.store.head().await?;
+    db.close().await?;
     let read = read.with_context(|| format!("importing {}", args.file.display()))?;
     say!("{} events imported; the log is at position {}, hash {}", read.events, head.position, head.hash);
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod anchor;
+pub mod backup;
 mod command_side;
 pub mod copy;
 pub mod demo;
@@ -17,6 +18,7 @@ pub mod import;
 pub mod node;
 mod query_side;
 mod rebuild;
+pub mod recover;
 mod role;
 pub mod serve;
 mod tasks;
@@ -46,11 +48,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&ledger(common, args.write_db.as_ref())?, args).await,
         Command::Anchor(args) => anchor::run(&ledger(common, args.write_db.as_ref())?, args).await,
         Command::Copy(args) => copy::run(args).await,
+        Command::Backup(args) => backup::back_up(&ledger(common, args.write_db.as_ref())?, args).await,
+        Command::Restore(args) => backup::restore(&open(common)?, args).await,
+        Command::Recover(args) => recover::run(&ledger(common, args.write_db.as_ref())?, args).await,
         Command::Migrate(args) => copy::migrate(args).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         Command::Dump => dump::run(&existing(common)?).await,
         Command::Import(args) => import::run(common, *args).await,
-        Command::Export(args) => export::run(&existing(common)?, args).await,
+        Command::Export(args) => export::run(&ledger(common, args.write_db.as_ref())?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
         Command::User(command) => user::run(&open(common)?, command).await,
         Command::Token(command) => token::run(&token_folder(common, &command)?, command).await,

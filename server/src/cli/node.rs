@@ -105,17 +105,23 @@ pub fn public_keys(keys: &[Hash]) -> anyhow::Result<PublicKeys> {
 impl Node {
     /// Both sides on the folder's databases, made if they are not there; everything but the web.
     pub async fn start(data: &DataDir, settings: WriterSettings) -> anyhow::Result<Self> {
-        Self::embedded(data, settings, false).await
+        Self::embedded(data, None, settings, false).await
     }
 
     /// [`Self::start`] for work that is to leave the machine's memory to others: caches are small.
-    pub async fn start_small(data: &DataDir) -> anyhow::Result<Self> {
+    /// `write_db`: where the log is, if not in the folder.
+    pub async fn start_small(data: &DataDir, write_db: Option<&DbUrl>) -> anyhow::Result<Self> {
         let settings = WriterSettings { cache: SMALL_CACHE, ..WriterSettings::default() };
-        Self::embedded(data, settings, true).await
+        Self::embedded(data, write_db, settings, true).await
     }
 
-    async fn embedded(data: &DataDir, settings: WriterSettings, small: bool) -> anyhow::Result<Self> {
-        let write = WriteParts { small, ..WriteParts::open(data.write_url(None), &data.signing_key(), settings)? };
+    async fn embedded(
+        data: &DataDir,
+        write_db: Option<&DbUrl>,
+        settings: WriterSettings,
+        small: bool,
+    ) -> anyhow::Result<Self> {
+        let write = WriteParts { small, ..WriteParts::open(data.write_url(write_db), &data.signing_key(), settings)? };
         Self::run(Role::All { write, read: data.read_url(None), bus: BusChoice::InProcess }).await
     }
 
@@ -125,7 +131,11 @@ impl Node {
         match role {
             Role::All { write, read, bus } => {
                 let (keys, small) = (write.keys.clone(), write.small);
-                let command = command_side(write).await?;
+                let kafka = match &bus {
+                    BusChoice::InProcess => None,
+                    BusChoice::Kafka(settings) => Some(settings),
+                };
+                let mut command = command_side(write, kafka).await?;
                 let bus: Arc<dyn Bus> = match bus {
                     BusChoice::InProcess => Arc::new(command.in_process()),
                     BusChoice::Kafka(settings) => {
@@ -152,7 +162,7 @@ impl Node {
             }
             Role::Command { write, bus } => {
                 let keys = write.keys.clone();
-                let command = command_side(write).await?;
+                let mut command = command_side(write, Some(&bus)).await?;
                 command.publish(bus);
                 let tokens = TokenVerifier::new(keys.public().iter(), command.revocations.clone());
                 Ok(Self::of(Some(command), None, tokens, listening))
@@ -197,10 +207,10 @@ impl Node {
     }
 }
 
-async fn command_side(parts: WriteParts) -> anyhow::Result<CommandSide> {
+async fn command_side(parts: WriteParts, bus: Option<&KafkaSettings>) -> anyhow::Result<CommandSide> {
     let WriteParts { url, admin, keys, fresh_key, settings, small } = parts;
     if let Some(admin) = admin {
         WriteDb::migrate(&admin, Some(&url)).await.with_context(|| format!("bringing {admin} up to date"))?;
     }
-    CommandSide::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings).await
+    CommandSide::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings, bus).await
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::waiting::until_it_answers;
 use crate::{
     bus::Bus,
     db_url::DbUrl,
+    metrics::QueryMetrics,
     read::{
         ReadSide,
         database::{ReadDb, ReadDbError},
@@ -53,6 +55,11 @@ impl QuerySide {
         let read = ReadSide::start(db, bus, on_session, reading.clone()).await?;
         let hub = Hub::start(&read, reading.clone());
         Ok(Self { queries: Arc::new(SqlQueries::new(read.clone())), read, hub, reading })
+    }
+
+    /// What can be looked at from outside.
+    pub fn metrics(&self, registry: &mut Registry) -> QueryMetrics {
+        QueryMetrics::new(self.read.clone(), self.hub.clone(), registry)
     }
 
     pub async fn stop(self) {

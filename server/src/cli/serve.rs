@@ -3,12 +3,18 @@
 use std::{net::TcpListener, num::NonZeroU32, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::node::Node;
+use super::{command_side::CommandSide, node::Node};
 use crate::{
+    bus::kafka::Replaced,
     config::{DataDir, ServeArgs},
+    metrics::{self, Metrics},
+    trace::Exporting,
     web::{self, AppState, WebOptions, listen::Tls},
 };
 
@@ -73,7 +79,13 @@ pub async fn serve(
         rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
+    let metrics = args
+        .metrics_listen
+        .map(|address| TcpListener::bind(address).with_context(|| format!("listening on {address} for metrics")));
+    let metrics = metrics.transpose()?;
     let role = super::role::choose(data, args)?;
+    let name = args.role.name();
+    let traces = args.otlp_endpoint.as_deref().map(|endpoint| Exporting::start(endpoint, name)).transpose()?;
     if args.demo
         && let Some(people) = super::demo::fill(data).await.context("making demo data")?
     {
@@ -83,6 +95,10 @@ pub async fn serve(
     let (ports, tokens, live) =
         (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
+    if let Some(listener) = metrics {
+        show_metrics(listener, name, &node, &stopping)?;
+    }
+    let replaced = stop_if_replaced(&node, &stopping);
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
     let served = web::listen::serve(listener, tls, args.max_connections, web::router(state), stopping).await;
@@ -92,5 +108,49 @@ pub async fn serve(
         // Nothing that was confirmed depends on it: the log is durable, and views go on from their checkpoints.
         tracing::warn!("the databases were not closed in time");
     }
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    if let Some(replaced) = replaced.borrow().clone() {
+        return Err(replaced.into());
+    }
     served.context("serving")
+}
+
+fn show_metrics(
+    listener: TcpListener,
+    role: &'static str,
+    node: &Node,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = Metrics::new(
+        role,
+        |registry| node.command.as_ref().map(|side| side.metrics(registry)),
+        |registry| node.query.as_ref().map(|side| side.metrics(registry)),
+    );
+    tracing::info!("metrics are at http://{}/metrics", listener.local_addr()?);
+    let serving = metrics::serve(listener, metrics, stopping.clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "metrics are not served any more");
+        }
+    });
+    Ok(())
+}
+
+/// Stops as soon as the relay finds that the log is not the one on the topics: each command would make it worse.
+fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receiver<Option<Replaced>> {
+    let (found, finds) = watch::channel(None);
+    if let Some(mut relay) = node.command.as_ref().and_then(CommandSide::relay) {
+        let stopping = stopping.clone();
+        tokio::spawn(async move {
+            let replaced = relay.wait_for(|status| status.replaced.is_some()).await;
+            // Otherwise the relay has ended with its node.
+            if let Ok(status) = replaced {
+                found.send_replace(status.replaced.clone());
+                stopping.cancel();
+            }
+        });
+    }
+    finds
 }

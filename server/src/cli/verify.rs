@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
-use app::wire::Hash;
+use app::wire::{Hash, Position};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
@@ -111,6 +111,15 @@ fn read_anchors(file: &Path, trust: &Trust) -> anyhow::Result<Vec<Anchor>> {
     }
     anyhow::ensure!(!anchors.is_empty(), "{} holds no anchor", file.display());
     Ok(anchors)
+}
+
+/// Shows on `bar` how far what is done is, of how much.
+pub(super) fn shown_on(bar: &ProgressBar) -> impl FnMut(&str, Position, Position) + Send {
+    |what, position, end| {
+        bar.set_message(what.to_owned());
+        bar.set_length(end.0);
+        bar.set_position(position.0);
+    }
 }
 
 /// Shown on a terminal only, with rate and time left.

@@ -15,6 +15,7 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::sql::{DbError, Tx, Writing};
+use crate::private;
 
 const READERS: u32 = 8;
 /// Rebuilds write in the order of keys that are random: 64 MiB.
@@ -70,6 +71,7 @@ impl ReadDb {
 
     /// [`Self::open`], with this much memory for pages of the connection that writes, KiB.
     pub async fn open_with(path: &Path, pages: u32) -> Result<Self, ReadDbError> {
+        private::file(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

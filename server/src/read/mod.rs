@@ -164,6 +164,11 @@ impl ReadSide {
         tokio::time::timeout(timeout, seen).await.unwrap_or(false)
     }
 
+    /// The names of its projections.
+    pub fn projections(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.runners.iter().map(|runner| runner.name())
+    }
+
     /// R2: has a parked projection try its event again. False if there is none of that name.
     pub fn retry(&self, projection: &str) -> bool {
         self.runner(projection).map(Runner::retry).is_some()

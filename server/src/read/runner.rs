@@ -4,7 +4,10 @@
 //! no other, visibly; it goes on when someone asks for a retry or the log says that the event is skipped. One that has
 //! applied the event already is rebuilt without it, so that it shows what every other rebuild will (R4).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use app::wire::{Parked, Position};
 use tokio::sync::{Notify, broadcast, watch};
@@ -15,14 +18,17 @@ use super::{
     changes::{Changes, Committed, Reset},
     database::ReadDb,
     feed,
-    projections::{ApplyError, Projection, Tables},
+    projections::{ApplyError, Decoded, Projection, Tables},
     rebuild::{self, Progress, RebuildError},
     sql::{DbError, Sql, Tx},
 };
+use crate::trace::{self, Kind, Span};
 
 /// Most events that one transaction applies.
 const BATCH: u32 = 500;
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Events that were recorded longer ago are no part of a trace any more, microseconds.
+const TRACED: i64 = 60_000_000;
 
 /// A projection at work, as the rest of the node sees it.
 pub struct Runner {
@@ -174,12 +180,28 @@ impl Runner {
 
     /// Row changes and checkpoint, in one transaction.
     async fn commit(&self, batch: &Batch<'_>, skipped: u32) -> Result<Committed, ApplyError> {
+        let since = SystemTime::now();
         let mut tx = self.db.write().await?;
         let mut changes = Changes::kept();
         self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
         move_checkpoint(&mut tx, self.name(), batch.after, batch.end, skipped).await?;
         tx.commit().await?;
+        if trace::is_on() {
+            self.trace(batch, since);
+        }
         Ok(Committed { projection: self.name(), position: batch.end, rows: changes.into_rows() })
+    }
+
+    /// The last step of each event's trace. What is told long after is told of a rebuild, not of a command.
+    fn trace(&self, batch: &Batch<'_>, since: SystemTime) {
+        let news = feed::now().saturating_sub(TRACED);
+        for Decoded { envelope, .. } in batch.events.iter().filter(|event| event.envelope.recorded_at > news) {
+            if let Some(follows) = trace::of_metadata(&envelope.metadata) {
+                let mut step = Span::begun("project", Kind::Consumer, Some(follows), Some(since));
+                step.set("daybook.projection", self.name());
+                step.set("daybook.position", envelope.position.as_i64());
+            }
+        }
     }
 
     async fn park(&self, position: Position, error: String) -> Result<(), DbError> {

@@ -19,6 +19,7 @@ pub mod rest;
 pub mod router;
 pub mod security;
 pub mod state;
+mod traced;
 
 pub use problem::Problem;
 pub use request::{Admin, Caller, SignedIn};

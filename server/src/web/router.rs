@@ -13,7 +13,7 @@ use axum::{
 
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, Problem, assets, docs, health, live, openapi, pages, problem::internal, rest, security};
+use super::{AppState, Problem, assets, docs, health, live, openapi, pages, problem::internal, rest, security, traced};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
@@ -32,6 +32,7 @@ pub fn router(state: AppState) -> Router {
         .merge(pages::pages())
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(traced::traced))
         .layer(middleware::from_fn_with_state(state.clone(), security::edge))
         .with_state(state)
 }

@@ -5,6 +5,7 @@
 use app::wire::{GENESIS, Position, log_hash};
 
 use super::{
+    anchor::Anchor,
     database::WriteDb,
     identity::PeopleError,
     process_manager,
@@ -13,6 +14,8 @@ use super::{
 };
 
 const CHUNK: u32 = 1000;
+/// The checkpoint of a ledger that is being filled: up to where. 0, or none, once it is whole. Nobody may serve it before.
+pub const UNFINISHED: &str = "copy";
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum CopyError {
     Longer { target: Position, source_end: Position },
     #[error("the source's log does not hold together at position {0}: `daybook verify` says more")]
     Broken(Position),
+    #[error("the source is not whole itself: a copy into it, up to position {0}, was interrupted")]
+    Unfinished(Position),
     #[error("the people in the target are not the source's")]
     OtherPeople,
     #[error("what was copied does not verify: {0}")]
@@ -44,19 +49,25 @@ pub enum CopyError {
     People(#[from] PeopleError),
 }
 
-/// Copies what `from` holds now into `to`, and verifies it. Neither should be written to meanwhile.
+/// Copies what `from` holds now into `to`, and verifies it, against `anchors` too. Neither should be written to meanwhile.
 ///
 /// `progress` is told how far it is, of how much: once for reading what is there, copying, and verifying.
 pub async fn copy(
     from: &WriteDb,
     to: &WriteDb,
+    anchors: &[Anchor],
     mut progress: impl FnMut(&str, Position, Position) + Send,
 ) -> Result<Copied, CopyError> {
+    let unfinished = from.store.checkpoint(UNFINISHED).await?;
+    if unfinished > Position(0) {
+        return Err(CopyError::Unfinished(unfinished));
+    }
     let (end, begin) = (from.store.head().await?, to.store.head().await?);
     if begin.position > end.position {
         return Err(CopyError::Longer { target: begin.position, source_end: end.position });
     }
     let mut head = same_log(&*from.store, &begin, |position| progress("compared", position, begin.position)).await?;
+    to.store.save_checkpoint(UNFINISHED, end.position).await?;
     while head.position < end.position {
         let left = u32::try_from(end.position.0 - head.position.0).unwrap_or(CHUNK);
         let events = from.store.read_log(head.position, left.min(CHUNK)).await?;
@@ -77,11 +88,12 @@ pub async fn copy(
     let people = copy_people(from, to).await?;
     let done = from.store.checkpoint(process_manager::NAME).await?;
     to.store.save_checkpoint(process_manager::NAME, done.min(end.position)).await?;
-    verify(&*to.store, &[], |position, head| progress("verified", position, head)).await?;
+    verify(&*to.store, anchors, |position, head| progress("verified", position, head)).await?;
     let copied = to.store.head().await?;
     if copied != end {
         return Err(CopyError::AnotherLog(copied.position));
     }
+    to.store.save_checkpoint(UNFINISHED, Position(0)).await?;
     Ok(Copied { events: end.position.0 - begin.position.0, people, head: end })
 }
 

@@ -48,6 +48,23 @@ impl WriteDb {
         }
     }
 
+    /// What it holds at this moment, whatever is written meanwhile: only to be read. Changes nothing there, nor waits for
+    /// anyone. Whoever is slow has the database keep what it could otherwise clear away.
+    pub async fn snapshot(url: &DbUrl) -> Result<Self, OpenError> {
+        match url {
+            DbUrl::Sqlite(file) => {
+                let (store, pool) = SqliteStore::snapshot(file).await?;
+                let (store, people) = (Arc::new(store), Arc::new(People::new(pool.clone())));
+                Ok(Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) })
+            }
+            DbUrl::Postgres(url) => {
+                let store = Arc::new(PostgresStore::snapshot(url).await?);
+                let people = Arc::new(People::new(store.pool().clone()));
+                Ok(Self { store: store.clone(), people, kind: Kind::Postgres(store) })
+            }
+        }
+    }
+
     /// Makes the tables or brings them up to date, as the owner of the database `admin`, and lets the user in `node` do
     /// what a node does. Can be done by several at once, and again.
     pub async fn migrate(admin: &DbUrl, node: Option<&DbUrl>) -> Result<(), OpenError> {

@@ -108,6 +108,7 @@ impl Handler {
     }
 
     /// Checks, decides and stores `command`; durable when this returns.
+    #[tracing::instrument(name = "command", skip_all, fields(%command_id, correlation_id = %command_id))]
     pub async fn handle(
         &self,
         sender: Sender,

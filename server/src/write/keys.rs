@@ -50,12 +50,18 @@ impl SigningKeys {
         if let Some(keys) = Self::load(file)? {
             return Ok(keys);
         }
-        let failed = |source| KeyError::File { path: file.to_owned(), source };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(KeyError::Random)?;
-        create_private(file, &format!("ed25519 {}\n", Hash(seed))).map_err(failed)?;
+        Self::from_seed(seed).save(file)?;
         // Read back, since another process may have made it first.
-        Self::load(file)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+        let missing = || KeyError::File { path: file.to_owned(), source: io::ErrorKind::NotFound.into() };
+        Self::load(file)?.ok_or_else(missing)
+    }
+
+    /// Writes the key to `file`, readable by its owner only; a file that is there already is left alone.
+    pub fn save(&self, file: &Path) -> Result<(), KeyError> {
+        create_private(file, &format!("ed25519 {}\n", Hash(self.key.to_bytes())))
+            .map_err(|source| KeyError::File { path: file.to_owned(), source })
     }
 
     /// The key that follows from these secret bytes.
@@ -127,7 +133,7 @@ fn key_id(key: &VerifyingKey) -> String {
 }
 
 /// Writes a file that only its owner can read, whole or not at all, durably; one that is there already is left alone.
-fn create_private(file: &Path, text: &str) -> io::Result<()> {
+pub(super) fn create_private(file: &Path, text: &str) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let draft = file.with_extension(format!("{}.draft", std::process::id()));
     let mut options = OpenOptions::new();

@@ -26,6 +26,7 @@ use super::{
     store::{EventStore, Head, Lease, StoreError},
     writer::{Intent, Submission, SubmitError, Writer},
 };
+use crate::trace;
 
 /// Its name among the checkpoints.
 pub const NAME: &str = "process_manager";
@@ -284,7 +285,8 @@ impl ProcessManager {
                 intent: intent.clone(),
                 lease: Some(self.lease.clone()),
             };
-            match self.writer.submit(submission).await {
+            let follows = causation.traceparent.clone();
+            match trace::within(follows, self.writer.submit(submission)).await {
                 Ok(_) => return Ok(()),
                 // Someone sent a command of their own under the id that was to be this step's. They must not be able
                 // to hold up a transfer by that: the next id is as good, since the account takes each step once.

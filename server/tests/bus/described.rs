@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use server::bus::{
     LogHead,
     head::SignedHead,
-    kafka::{HEADERS, LOG_HEAD, NODE, PersonMessage, REPLAY_REQUESTED, ReplayRequested, SOURCE, Topics},
+    kafka::{HEADERS, LOG_HEAD, NODE, PersonMessage, REPLAY_REQUESTED, ReplayRequested, SOURCE, TRACE, Topics},
 };
 
 fn document() -> Value {
@@ -39,7 +39,8 @@ fn the_description_names_the_topics_and_headers_that_there_are() {
     let schemas = &document["components"]["schemas"];
     let headers = &schemas["eventHeaders"];
     assert_eq!(texts(&headers["required"]), BTreeSet::from(HEADERS));
-    assert_eq!(keys(&headers["properties"]), BTreeSet::from(HEADERS));
+    let known = HEADERS.into_iter().chain([TRACE]).collect();
+    assert_eq!(keys(&headers["properties"]), known);
     assert_eq!(headers["properties"]["ce_source"]["const"], SOURCE);
     let again = &document["components"]["messages"]["replayedEvent"]["headers"]["allOf"][1];
     assert_eq!(texts(&again["required"]), BTreeSet::from([NODE]));

@@ -16,5 +16,7 @@ mod people;
 mod postgres;
 mod relay;
 mod replay;
+mod restored;
 mod split;
 mod topic;
+mod traced;

@@ -179,6 +179,7 @@ pub fn start_relay_on(
         people: log.people_changes(),
         lease,
         sign: signer(),
+        keys: head_keys(),
     });
     let (status, cancelled) = (relay.status(), CancellationToken::new());
     let task = relay.start(cancelled.clone());

@@ -15,27 +15,27 @@ use crate::{cluster::Cluster, postgres};
 
 const PASSWORD: &str = "correct horse battery";
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 /// A node that may be ended and started again.
-struct Node {
+pub struct Node {
     arguments: Vec<String>,
     port: u16,
     process: Child,
 }
 
-fn daybook() -> Command {
+pub fn daybook() -> Command {
     Command::new(env!("CARGO_BIN_EXE_daybook"))
 }
 
-fn said(command: &mut Command) -> String {
+pub fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 impl Node {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let process = Self::spawn(&arguments, port);
@@ -47,7 +47,7 @@ impl Node {
         daybook().arg("serve").args(["--listen", &listen]).args(arguments).stdin(Stdio::null()).spawn().unwrap()
     }
 
-    fn kill_nine(&mut self) {
+    pub fn kill_nine(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -56,11 +56,11 @@ impl Node {
         self.process = Self::spawn(&self.arguments, self.port);
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    async fn ready(&mut self, http: &Client) {
+    pub async fn ready(&mut self, http: &Client) {
         let since = Instant::now();
         while !http.get(self.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
             assert!(since.elapsed() < LONG && self.process.try_wait().unwrap().is_none(), "a node does not start");
@@ -68,12 +68,12 @@ impl Node {
         }
     }
 
-    async fn get(&self, http: &Client, token: &str, path: &str) -> Response {
+    pub async fn get(&self, http: &Client, token: &str, path: &str) -> Response {
         http.get(self.url(path)).bearer_auth(token).send().await.unwrap()
     }
 
     /// Sends it until it is answered: a node may be away for a moment. The id is the same each time.
-    async fn send(&self, http: &Client, token: &str, name: &str, fields: Value) -> Value {
+    pub async fn send(&self, http: &Client, token: &str, name: &str, fields: Value) -> Value {
         let (id, since) = (Uuid::now_v7().to_string(), Instant::now());
         loop {
             let command = http.post(self.url(&format!("/api/v1/commands/{name}"))).bearer_auth(token);

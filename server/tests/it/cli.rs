@@ -80,6 +80,15 @@ async fn daybook(args: &[&str]) -> (bool, String) {
     daybook_with(&[], args).await
 }
 
+/// [`daybook`], but what it said on stdout, or on stderr if it failed.
+pub async fn daybook_said(args: &[&str]) -> Result<String, String> {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let run = move || std::process::Command::new(env!("CARGO_BIN_EXE_daybook")).args(args).output().unwrap();
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
 /// [`daybook`], with these in its environment.
 async fn daybook_with(environment: &[(&str, &str)], args: &[&str]) -> (bool, String) {
     let environment: Vec<(String, String)> =
@@ -202,4 +211,25 @@ async fn a_log_that_was_replaced_is_not_served_under_the_views_of_the_one_before
         std::fs::remove_file(folder.path().join(file)).ok();
     }
     Node::start(&data, WriterSettings::default()).await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn log_lines_of_a_command_say_its_id_and_where_its_chain_of_causes_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap().to_owned();
+    daybook_said(&["demo", "--data-dir", &data]).await.unwrap();
+    let (file, rows) = (folder.path().join("rows.csv"), "1,a,2024-01-01,deposit,10,10,\n");
+    std::fs::write(&file, format!("{}{rows}", super::import::HEAD)).unwrap();
+    let log = ["--log", "warn,server::write=debug", "--log-format", "json"];
+    let import = [&["import", file.to_str().unwrap(), "--data-dir", &data][..], &log].concat();
+    let (ok, said) = daybook(&import).await;
+    assert!(ok, "{said}");
+    let lines: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let stored: Vec<_> = lines.iter().filter(|line| line["message"] == "stored").collect();
+    assert!(stored.len() >= 2, "{said}");
+    for line in stored {
+        // In the line, and of the span around all that is said of the command.
+        assert!(line["command_id"].is_string() && line["correlation_id"].is_string(), "{line}");
+        assert_eq!(line["span"]["command_id"], line["command_id"], "{line}");
+    }
 }

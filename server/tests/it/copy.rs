@@ -47,7 +47,7 @@ async fn people(db: &WriteDb) {
 }
 
 async fn copied(from: &WriteDb, to: &WriteDb) -> Copied {
-    let copied = copy(from, to, |_, _, _| {}).await.unwrap();
+    let copied = copy(from, to, &[], |_, _, _| {}).await.unwrap();
     assert_eq!(
         to.store.read_log(Position(0), u32::MAX).await.unwrap(),
         from.store.read_log(Position(0), u32::MAX).await.unwrap()
@@ -89,10 +89,10 @@ async fn an_interrupted_copy_goes_on_and_another_log_is_refused() {
     assert_eq!(copied(&from, &to).await.events, 0);
 
     append(&*to.store, 2000..2001).await;
-    let error = copy(&from, &to, |_, _, _| {}).await.unwrap_err();
+    let error = copy(&from, &to, &[], |_, _, _| {}).await.unwrap_err();
     assert!(matches!(error, CopyError::Longer { .. }), "{error}");
     append(&*from.store, 3000..3010).await;
-    let error = copy(&from, &to, |_, _, _| {}).await.unwrap_err();
+    let error = copy(&from, &to, &[], |_, _, _| {}).await.unwrap_err();
     assert!(matches!(error, CopyError::AnotherLog(Position(1701))), "{error}");
     assert_eq!(to.store.head().await.unwrap().position, Position(1701));
 }

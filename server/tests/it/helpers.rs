@@ -50,10 +50,15 @@ impl App {
 
     /// With these flags; it listens on a free port whatever they say.
     pub async fn spawn_with(flags: &[&str]) -> Self {
-        // Whoever is second finds it installed.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().expect("a folder");
         let data = DataDir::open(&folder.path().join("data")).expect("a data folder");
+        Self::serve_in(data, folder, flags).await
+    }
+
+    /// What is in `data`; `folder` lasts as long as the server.
+    pub async fn serve_in(data: DataDir, folder: TempDir, flags: &[&str]) -> Self {
+        // Whoever is second finds it installed.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let args = serve_args(flags);
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };

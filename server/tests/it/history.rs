@@ -111,7 +111,14 @@ impl History {
         self.recorded_at += 3_600_000_000;
         let command_id = CommandId(uuid(4, self.commands));
         let (version, previous) = self.chains.get(&stream).copied().unwrap_or((Version(0), GENESIS));
-        let metadata = Metadata { command_id, actor, correlation_id: command_id, causation_id: cause, digest: GENESIS };
+        let metadata = Metadata {
+            command_id,
+            actor,
+            correlation_id: command_id,
+            causation_id: cause,
+            digest: GENESIS,
+            traceparent: None,
+        };
         let mut envelope = Envelope {
             position: self.head().next(),
             event_id: EventId::derive(command_id, 0),

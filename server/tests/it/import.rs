@@ -19,13 +19,13 @@ use server::{
     config::{Cli, DataDir},
     import::{self, Check, Direct, Kind, Ledger, Outcome, Plan, Rows},
     write::{
-        store::{EventStore, Head, SqliteStore},
+        store::{EventStore, Head, PostgresStore, SqliteStore},
         writer::WriterSettings,
     },
 };
 use tempfile::TempDir;
 
-use crate::history::now;
+use crate::{history::now, postgres};
 
 /// A data folder.
 pub(super) struct Folder(TempDir);
@@ -303,4 +303,27 @@ async fn a_damaged_log_is_refused_with_the_line_and_nothing_goes_in() {
         assert!(refused.contains(what), "{refused}");
         assert_eq!(to.head().await, Head::EMPTY);
     }
+}
+
+#[tokio::test]
+async fn a_ledger_in_postgresql_takes_in_and_gives_out_like_one_in_a_folder() {
+    let ledgers = [postgres::empty_database().await, postgres::empty_database().await];
+    for url in &ledgers {
+        PostgresStore::migrate(url, None).await.unwrap();
+    }
+    let (folder, other) = (Folder::new(), Folder::new());
+    let rows = format!("{HEAD}1,a,2020-01-01,deposit,10.00,10.00,\n2,a,2020-01-02,withdrawal,2.50,7.50,\n");
+    let (file, out) = (folder.file("rows.csv", rows), folder.file("log.ndjson", ""));
+    let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+    let (from, to) = (ledgers[0].as_str(), ledgers[1].as_str());
+    for _ in 0..2 {
+        assert_eq!(folder.daybook(&["import", file, "--write-db", from]).await, Ok(true));
+    }
+    assert_eq!(folder.daybook(&["export", "--output", out, "--write-db", from]).await, Ok(true));
+    assert_eq!(other.daybook(&["import", out, "--write-db", to]).await, Ok(true));
+    let head = async |url: &str| PostgresStore::open(url).await.unwrap().head().await.unwrap();
+    assert_eq!(head(from).await.position, Position(3));
+    assert_eq!(head(to).await, head(from).await);
+    // Nothing of it went into the folders.
+    assert!(!folder.data().write_db().exists() && !other.data().write_db().exists());
 }

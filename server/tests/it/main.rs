@@ -2,6 +2,7 @@
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod api;
+mod backup;
 mod cli;
 mod copy;
 mod dying_store;
@@ -14,6 +15,7 @@ mod identity;
 mod import;
 mod import_http;
 mod live;
+mod metrics;
 mod operations;
 mod pages;
 mod postgres;

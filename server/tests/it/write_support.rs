@@ -104,6 +104,7 @@ impl Chain {
             correlation_id: command,
             causation_id: None,
             digest: Hash([1; 32]),
+            traceparent: None,
         };
         let mut event = Envelope {
             position: self.head.position.next(),

@@ -87,6 +87,7 @@ impl Log {
             correlation_id: command_id,
             causation_id: None,
             digest: Hash([1; 32]),
+            traceparent: None,
         };
         let mut envelope = Envelope {
             position: self.position,

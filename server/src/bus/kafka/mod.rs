@@ -12,6 +12,7 @@ mod producer;
 mod reader;
 mod relay;
 mod replay;
+mod said;
 mod settings;
 mod topics;
 mod wire;
@@ -22,9 +23,10 @@ pub use control::{LOG_HEAD, REPLAY_REQUESTED, ReplayRequested};
 pub use node::KafkaBus;
 pub use people::PersonMessage;
 pub use relay::{Relay, RelayParts, RelayStatus};
+pub use said::{Replaced, Said, compare, said};
 pub use settings::{KafkaSettings, SettingsError};
 pub use topics::{Topics, ensure};
-pub use wire::{HEADERS, NODE, SOURCE};
+pub use wire::{HEADERS, NODE, SOURCE, TRACE};
 
 use super::BusError;
 

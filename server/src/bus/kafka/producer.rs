@@ -19,6 +19,7 @@ use rdkafka::{
 use tokio::sync::watch;
 
 use super::{settings::KafkaSettings, topics::Topics, wire};
+use crate::trace::{self, Kind, Span};
 
 /// Events that are sent and not acknowledged, at most.
 const IN_FLIGHT: u64 = 50_000;
@@ -148,10 +149,20 @@ impl RelayProducer {
 
     async fn send(&self, topic: &str, event: &Envelope, node: Option<&str>, opaque: usize) -> Result<(), KafkaError> {
         let stream = event.stream.to_string();
+        let follows = trace::of_metadata(&event.metadata);
+        // A part of a trace only if the command was: what is published is not looked at one by one otherwise.
+        let mut step = follows.map(|follows| Span::begin("publish", Kind::Producer, Some(follows)));
+        if let Some(step) = &mut step {
+            step.set("messaging.system", "kafka");
+            step.set("messaging.destination.name", topic.to_owned());
+            step.set("daybook.position", event.position.as_i64());
+        }
+        let published = step.as_ref().and_then(Span::traceparent);
+        let traceparent = published.as_deref().or(follows);
         let mut record = BaseRecord::with_opaque_to(topic, opaque)
             .key(stream.as_bytes())
             .payload(event.payload.as_slice())
-            .headers(wire::headers(event, node));
+            .headers(wire::headers(event, node, traceparent));
         // What is sent again is kept for an hour from now, however old the event is.
         if node.is_none() {
             record = record.timestamp(event.recorded_at / 1000);

@@ -14,6 +14,8 @@ use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time};
 pub const SOURCE: &str = "/daybook";
 /// On the replay topic: the node that asked.
 pub const NODE: &str = "ce_node";
+/// The trace that an event was published in, where it is part of one.
+pub const TRACE: &str = "traceparent";
 pub const CONTENT_TYPE: &str = "content-type";
 /// The headers of an event, all of them always there.
 pub const HEADERS: [&str; 12] = [
@@ -41,8 +43,8 @@ pub enum Read {
     Foreign(String),
 }
 
-/// The headers of `event`; for one node only, on the replay topic.
-pub fn headers(event: &Envelope, node: Option<&str>) -> OwnedHeaders {
+/// The headers of `event`; for one node only, on the replay topic. `traceparent`: see [`TRACE`].
+pub fn headers(event: &Envelope, node: Option<&str>, traceparent: Option<&str>) -> OwnedHeaders {
     let (id, subject) = (event.event_id.to_string(), event.stream.to_string());
     let (time, hash) = (rfc3339(event.recorded_at), event.hash.to_string());
     let (position, version, schema) = (event.position.to_string(), event.version.to_string(), event.schema.to_string());
@@ -60,10 +62,14 @@ pub fn headers(event: &Envelope, node: Option<&str>) -> OwnedHeaders {
         &event.metadata,
         b"application/json",
     ];
-    let all = OwnedHeaders::new_with_capacity(HEADERS.len() + 1);
+    let all = OwnedHeaders::new_with_capacity(HEADERS.len() + 2);
     let all = HEADERS.iter().zip(values).fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
-    match node {
+    let all = match node {
         Some(node) => all.insert(Header { key: NODE, value: Some(node) }),
+        None => all,
+    };
+    match traceparent {
+        Some(follows) => all.insert(Header { key: TRACE, value: Some(follows) }),
         None => all,
     }
 }
@@ -175,14 +181,14 @@ mod tests {
 
     #[test]
     fn an_event_comes_out_as_it_went_in() {
-        let read = read(&message(Some(event().payload), headers(&event(), Some("node"))));
+        let read = read(&message(Some(event().payload), headers(&event(), Some("node"), Some("00-1"))));
         assert_eq!(read, Read::Event(Box::new(event())));
     }
 
     #[test]
     fn an_event_without_one_of_its_headers_is_damaged_and_without_a_source_foreign() {
         for missing in HEADERS.iter().filter(|name| **name != CONTENT_TYPE) {
-            let whole = headers(&event(), None);
+            let whole = headers(&event(), None, None);
             let kept = whole.iter().filter(|header| header.key != *missing);
             let fewer = kept.fold(OwnedHeaders::new(), |all, header| all.insert(header));
             match read(&message(Some(event().payload), fewer)) {
@@ -191,7 +197,7 @@ mod tests {
                 Read::Event(event) => panic!("{event:?} was read without {missing}"),
             }
         }
-        assert!(matches!(read(&message(None, headers(&event(), None))), Read::Damaged(_)));
+        assert!(matches!(read(&message(None, headers(&event(), None, None))), Read::Damaged(_)));
     }
 
     #[test]

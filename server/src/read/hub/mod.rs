@@ -28,6 +28,7 @@ use super::{
     projections,
     queries::{self, SqlQueries},
 };
+use crate::bus::BusStatus;
 
 pub use stream::{End, LiveStream};
 
@@ -263,6 +264,11 @@ impl Hub {
     /// Streams open now.
     pub fn open_streams(&self) -> usize {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    /// What this node's bus meets on its way.
+    pub fn bus_status(&self) -> BusStatus {
+        self.queries.bus_status()
     }
 
     /// Topics that are kept for somebody.

@@ -32,6 +32,7 @@ use super::{
     columns::json_array,
     sql::{DbError, Sql, Tx},
 };
+use crate::bus::BusStatus;
 
 pub use changed::{LiveRows, projections};
 pub use events::shown_to;
@@ -51,6 +52,11 @@ pub struct SqlQueries {
 impl SqlQueries {
     pub fn new(read: Arc<ReadSide>) -> Self {
         Self { read }
+    }
+
+    /// What this node's bus meets on its way.
+    pub fn bus_status(&self) -> BusStatus {
+        self.read.bus_status()
     }
 
     /// One moment of the read database, of which `projections` will be read; R5: not before they have seen

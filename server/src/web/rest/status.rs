@@ -5,6 +5,8 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::bus::BusStatus;
+
 use super::{
     super::{AppState, Caller, Problem, SignedIn},
     Answer,
@@ -20,6 +22,9 @@ pub struct Status {
     role: &'static str,
     #[serde(flatten)]
     read: Option<ReadStatus>,
+    /// What a query node's bus meets on its way; for admins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus: Option<BusStatus>,
 }
 
 /// Position of the log, and checkpoint and lag of each projection.
@@ -35,7 +40,8 @@ pub async fn status(State(state): State<AppState>, Caller(caller): Caller) -> An
         (None, _) => "query",
     };
     let admin = caller.viewer.is_some_and(|viewer| viewer.is_admin());
-    Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), role, read: read.map(|read| shown(read, admin)) }))
+    let bus = state.live.as_ref().filter(|_| admin).map(|hub| hub.bus_status());
+    Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), role, read: read.map(|read| shown(read, admin)), bus }))
 }
 
 /// Why a projection is parked may quote an event: only admins read that.

@@ -3,13 +3,21 @@
 mod postgres;
 mod sqlite;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use app::{
     domain::{CommandId, EventId},
     wire::{Envelope, Hash, Position, StreamId, StreamKind, Version},
 };
 use async_trait::async_trait;
+use sqlx::{migrate::Migrator, pool::PoolOptions};
 use tokio::sync::watch;
 
 pub use postgres::{OpenError, PostgresStore};
@@ -131,6 +139,30 @@ pub trait EventStore: Send + Sync {
 
     /// Has the lease last for `ttl` from now; [`StoreError::FencedOff`] if someone else has taken it over.
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError>;
+}
+
+/// A pool of one connection that is in one transaction from `begin` on: all that is read through it is of one moment.
+fn one_moment<DB: sqlx::Database>(options: PoolOptions<DB>, begin: &'static str) -> PoolOptions<DB>
+where
+    for<'c> &'c mut DB::Connection: sqlx::Executor<'c, Database = DB>,
+{
+    let begun = AtomicBool::new(false);
+    let options = options.max_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+    options.after_connect(move |connection, _| {
+        let again = begun.swap(true, Ordering::Relaxed);
+        Box::pin(async move {
+            if again {
+                let lost = "the connection was lost, and with it the moment that was being read";
+                return Err(sqlx::Error::Protocol(lost.to_owned()));
+            }
+            sqlx::raw_sql(begin).execute(connection).await.map(drop)
+        })
+    })
+}
+
+/// The version of the tables that this program needs.
+fn newest(migrations: &Migrator) -> i64 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 /// How a database spells a stream's kind, for ever.

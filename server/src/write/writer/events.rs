@@ -13,6 +13,7 @@ use crate::write::store::{Head, StoreError};
 /// `now`: microseconds since 1970; an event is never recorded before the one in front of it.
 pub(super) fn seal(
     submission: &Submission,
+    traceparent: Option<&str>,
     events: &[Event],
     now: i64,
     entry: &mut Entry,
@@ -24,6 +25,7 @@ pub(super) fn seal(
         correlation_id: submission.correlation_id,
         causation_id: submission.causation_id,
         digest: submission.digest,
+        traceparent: traceparent.map(str::to_owned),
     };
     let metadata = serde_json::to_vec(&metadata).map_err(|error| SubmitError::Internal(error.to_string()))?;
     let encoded: Vec<_> = events.iter().map(encode).collect();

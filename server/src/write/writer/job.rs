@@ -11,6 +11,8 @@ pub(super) type Answer = Result<Receipt, SubmitError>;
 /// A command in hand.
 pub(super) struct Job {
     pub(super) submission: Submission,
+    /// The trace that it is part of.
+    pub(super) traceparent: Option<String>,
     pub(super) reply: oneshot::Sender<Answer>,
     /// Held until the answer is given: bounds all that is in hand.
     _place: OwnedSemaphorePermit,
@@ -24,8 +26,13 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(submission: Submission, reply: oneshot::Sender<Answer>, place: OwnedSemaphorePermit) -> Self {
-        Self { submission, reply, _place: place, leads: false, looked_up: None, sent: false, tries: 0 }
+    pub(super) fn new(
+        submission: Submission,
+        traceparent: Option<String>,
+        reply: oneshot::Sender<Answer>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { submission, traceparent, reply, _place: place, leads: false, looked_up: None, sent: false, tries: 0 }
     }
 }
 

@@ -9,13 +9,14 @@ mod entry;
 mod events;
 mod job;
 mod lookup;
+mod metrics;
 mod others;
 mod run;
 
 use std::{
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use app::{
@@ -34,8 +35,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::store::{EventStore, Head, Lease, StoreError};
+use crate::trace::{self, Kind, Span};
 use job::Job;
 use run::Loop;
+
+pub use metrics::WriterMetrics;
 
 /// At most this many bytes of payload and metadata in one event.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -161,6 +165,7 @@ pub struct Writer {
     store: Arc<dyn EventStore>,
     facts: Arc<Mutex<LruCache<AccountId, AccountFacts>>>,
     upcasters: &'static [Upcaster],
+    metrics: WriterMetrics,
     stop: CancellationToken,
     stopped: CancellationToken,
 }
@@ -177,19 +182,21 @@ impl Writer {
     ) -> (Self, watch::Receiver<Head>, JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(settings.queue.max(1));
         let (head, heads) = watch::channel(Head::EMPTY);
+        let metrics = WriterMetrics::default();
         let writer = Self {
             queue,
             places: Arc::new(Semaphore::new(settings.queue.max(1))),
             store: store.clone(),
             facts: Arc::new(Mutex::new(LruCache::new(FACTS_REMEMBERED))),
             upcasters: settings.upcasters,
+            metrics: metrics.clone(),
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
         let (stop, stopped) = (writer.stop.clone(), writer.stopped.clone());
         let task = tokio::spawn(async move {
             let _stopped = stopped.drop_guard();
-            Loop::new(store, clock, settings, head).run(jobs, stop).await;
+            Loop::new(store, clock, settings, head, metrics).run(jobs, stop).await;
         });
         (writer, heads, task)
     }
@@ -198,12 +205,44 @@ impl Writer {
     ///
     /// Dropping the future does not take the command back.
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
+        let (command_id, correlation_id) = (submission.command_id, submission.correlation_id);
+        let mut span = Span::begin("append", Kind::Internal, trace::current().as_deref());
+        if trace::is_on() {
+            span.set("daybook.command_id", command_id.to_string());
+            span.set("daybook.correlation_id", correlation_id.to_string());
+            span.set("daybook.stream", submission.stream.to_string());
+        }
+        let since = Instant::now();
+        let answer = self.submit_within(submission, span.traceparent()).await;
+        self.metrics.answered(&answer, since);
+        match &answer {
+            Ok(receipt) => {
+                let Receipt { position, repeated, .. } = receipt;
+                span.set("daybook.position", position.as_i64());
+                tracing::debug!(%command_id, %correlation_id, %position, repeated, "stored");
+            }
+            Err(error) => tracing::debug!(%command_id, %correlation_id, %error, "not stored"),
+        }
+        answer
+    }
+
+    async fn submit_within(&self, submission: Submission, traceparent: Option<String>) -> Result<Receipt, SubmitError> {
         let busy = SubmitError::Busy { retry_after: RETRY_AFTER };
         let Ok(place) = self.places.clone().try_acquire_owned() else { return Err(busy) };
         let (reply, answer) = oneshot::channel();
         // Never full, since there are as many places; closed when the writer has stopped.
-        self.queue.try_send(Job::new(submission, reply, place)).map_err(|_| busy)?;
+        self.queue.try_send(Job::new(submission, traceparent, reply, place)).map_err(|_| busy)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(Arc::new(sqlx::Error::WorkerCrashed)).into()))
+    }
+
+    /// Commands that are taken and not answered yet.
+    pub fn waiting(&self, queue: usize) -> usize {
+        queue.max(1).saturating_sub(self.places.available_permits())
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &WriterMetrics {
+        &self.metrics
     }
 
     /// Owner and currency of an account that was opened.

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, RETRY_AFTER, SubmitError, WriterSettings,
+    Clock, RETRY_AFTER, SubmitError, WriterMetrics, WriterSettings,
     entry::{Cache, Entry},
     events::{receipt, seal},
     job::{Answer, Batch, Done, Job, give},
@@ -64,6 +64,7 @@ pub(super) struct Loop {
     pub(super) pending: Batch,
     pub(super) committing: bool,
     pub(super) tasks: JoinSet<Done>,
+    metrics: WriterMetrics,
 }
 
 impl Loop {
@@ -72,6 +73,7 @@ impl Loop {
         clock: Arc<dyn Clock>,
         settings: WriterSettings,
         heads: watch::Sender<Head>,
+        metrics: WriterMetrics,
     ) -> Self {
         Self {
             others: Others::new(store.heard().is_some()),
@@ -91,6 +93,7 @@ impl Loop {
             pending: Batch::default(),
             committing: false,
             tasks: JoinSet::new(),
+            metrics,
             settings,
         }
     }
@@ -210,7 +213,11 @@ impl Loop {
                 return (settled, Err(SubmitError::VersionMismatch { expected, actual: entry.version }), vec![]);
             }
             let sealed = entry.decide(submission.intent.clone()).and_then(|events| {
-                if events.is_empty() { Ok(vec![]) } else { seal(submission, &events, now, entry, tip) }
+                if events.is_empty() {
+                    Ok(vec![])
+                } else {
+                    seal(submission, job.traceparent.as_deref(), &events, now, entry, tip)
+                }
             });
             let answer = sealed.as_ref().map_err(Clone::clone).map(|events| Receipt {
                 version: entry.version,
@@ -266,15 +273,20 @@ impl Loop {
         }
         self.committing = true;
         self.others.hold = Hold::Free;
-        let (store, runtime) = (self.store.clone(), Handle::current());
+        let (store, runtime, metrics) = (self.store.clone(), Handle::current(), self.metrics.clone());
         // On a thread that may block: SQLite does.
         self.tasks.spawn_blocking(move || {
+            let since = Instant::now();
             let result = runtime.block_on(async {
                 match &batch.lease {
                     Some(lease) => store.append_under(lease, committed.position, &batch.events, &head).await,
                     None => store.append(committed.position, &batch.events, &head).await,
                 }
             });
+            match &result {
+                Ok(()) => metrics.committed(batch.events.len(), since.elapsed()),
+                Err(_) => metrics.failed(),
+            }
             Done::Appended { batch, head, result }
         });
     }

@@ -21,8 +21,16 @@ use rdkafka::error::KafkaError;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{producer::RelayProducer, settings::KafkaSettings, topics};
-use crate::bus::{BusError, Fence, Lease, LogHead, LogSource, head::SignHead};
+use super::{
+    producer::RelayProducer,
+    said::{self, Replaced},
+    settings::KafkaSettings,
+    topics,
+};
+use crate::bus::{
+    BusError, Fence, Lease, LogHead, LogSource,
+    head::{HeadKeys, SignHead},
+};
 
 /// How long it waits before it tries again: at first, and at most.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
@@ -41,6 +49,8 @@ pub struct RelayParts {
     pub people: watch::Receiver<u64>,
     pub lease: Arc<dyn Lease>,
     pub sign: SignHead,
+    /// Whose heads on the topics are this ledger's.
+    pub keys: HeadKeys,
 }
 
 /// What the relay of this node does.
@@ -50,6 +60,8 @@ pub struct RelayStatus {
     pub holds: bool,
     /// Up to where the brokers have all events, as far as this node knows.
     pub published: Position,
+    /// The log is not the one on the topics: it will not go on.
+    pub replaced: Option<Replaced>,
     /// Why it does not go on.
     pub error: Option<String>,
     /// In what the topics promise less than they are meant to.
@@ -69,6 +81,8 @@ enum Ended {
     Gap { after: Position, found: Position },
     #[error("the lease was taken over")]
     LeaseLost,
+    #[error(transparent)]
+    Replaced(#[from] Replaced),
 }
 
 /// Every part of the work ends only by failing.
@@ -169,6 +183,12 @@ impl Relay {
         let lacking = topics::ensure(&parts.settings).await?;
         for what in &lacking {
             tracing::warn!("{what}");
+        }
+        let said = said::said(&parts.settings, &parts.keys).await?;
+        let replaced = said::compare(&said, &*parts.log, &parts.settings).await?;
+        self.status.send_modify(|status| status.replaced.clone_from(&replaced));
+        if let Some(replaced) = replaced {
+            return Err(replaced.into());
         }
         let after = parts.lease.checkpoint().await?;
         let producer = RelayProducer::new(&parts.settings, after)?;

@@ -22,7 +22,7 @@ use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use self::appender::Appender;
-use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of};
+use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of, one_moment};
 
 pub use schema::OpenError;
 
@@ -92,6 +92,23 @@ impl PostgresStore {
             holder: format!("{key:016x}"),
             heard: hears,
             _listening: listening,
+        })
+    }
+
+    /// The log at `url` as it is at this moment, whatever is appended meanwhile: only to be read, its pool too.
+    pub async fn snapshot(url: &str) -> Result<Self, OpenError> {
+        // It stays in its transaction for as long as it takes.
+        let options = connect_options(url)?.options([("idle_in_transaction_session_timeout", "0")]);
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let pool = one_moment(PgPoolOptions::new(), begin).connect_with(options.clone()).await.map_err(broken)?;
+        schema::check(&pool).await?;
+        let appender = Appender::new(options, 0);
+        Ok(Self {
+            appender,
+            pool,
+            holder: String::new(),
+            heard: watch::channel(Position(0)).1,
+            _listening: JoinSet::new(),
         })
     }
 

@@ -8,6 +8,7 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
+use super::super::newest;
 use super::{StoreError, broken};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/postgres");
@@ -45,7 +46,7 @@ pub(super) async fn check(pool: &PgPool) -> Result<(), OpenError> {
         Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42P01")) => vec![],
         Err(error) => return Err(broken(error).into()),
     };
-    let needed = newest();
+    let needed = newest(&MIGRATIONS);
     let found = applied.last().map_or(0, |(version, _)| *version);
     if found > needed {
         return Err(OpenError::Newer { found, known: needed });
@@ -83,7 +84,7 @@ pub(super) async fn migrate(admin_url: &str, role: Option<&str>) -> Result<(), O
     let mut connection = sqlx::PgConnection::connect_with(&options).await.map_err(broken)?;
     // Waits while another process does the same.
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) => OpenError::Newer { found, known: newest() },
+        MigrateError::VersionMissing(found) => OpenError::Newer { found, known: newest(&MIGRATIONS) },
         MigrateError::VersionMismatch(version) => OpenError::Differs(version),
         MigrateError::Execute(error) => broken(error).into(),
         other => broken(sqlx::Error::Migrate(Box::new(other))).into(),
@@ -99,9 +100,4 @@ pub(super) async fn migrate(admin_url: &str, role: Option<&str>) -> Result<(), O
     }
     connection.close().await.map_err(broken)?;
     Ok(())
-}
-
-/// The version that this program needs.
-fn newest() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }

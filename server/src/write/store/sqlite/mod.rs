@@ -6,6 +6,7 @@
 mod appender;
 
 use std::{
+    cmp::Ordering,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -25,7 +26,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use self::appender::Appender;
-use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of};
+use super::{EventStore, Head, Lease, OpenError, StoreError, find_commands, kind_number, kind_of, newest, one_moment};
+use crate::private;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
 
@@ -77,6 +79,7 @@ impl SqliteStore {
     /// [`Self::open`], with this much memory for pages: KiB for the connection that appends, a quarter of it for each
     /// that reads.
     pub async fn open_with(file: &Path, pages: u32) -> Result<Self, StoreError> {
+        private::file(file).map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
         migrate(connect_options(file)).await?;
         let appender = Appender::open(file, pages)?;
         let readers = SqlitePoolOptions::new()
@@ -86,6 +89,22 @@ impl SqliteStore {
             .acquire_slow_threshold(Duration::from_secs(15))
             .connect_lazy_with(connect_options(file).read_only(true).pragma("cache_size", format!("-{}", pages / 4)));
         Ok(Self { file: file.to_owned(), pages, appender: Mutex::new(Some(appender)), readers })
+    }
+
+    /// The log in `file` as it is at this moment, whatever is appended meanwhile: only to be read. It has to be there and
+    /// of this program's version. The pool behind it is for what else is to be read of the same moment.
+    pub async fn snapshot(file: &Path) -> Result<(Self, SqlitePool), OpenError> {
+        let options = connect_options(file).read_only(true).create_if_missing(false);
+        let readers = one_moment(SqlitePoolOptions::new(), "BEGIN").connect_with(options).await.map_err(broken)?;
+        let applied = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&readers).await;
+        let (found, known) = (applied.map_err(broken)?, newest(&MIGRATIONS));
+        match Ord::cmp(&found, &known) {
+            Ordering::Less => return Err(OpenError::Older { found, needed: known }),
+            Ordering::Greater => return Err(OpenError::Newer { found, known }),
+            Ordering::Equal => {}
+        }
+        let pool = readers.clone();
+        Ok((Self { file: file.to_owned(), pages: PAGES, appender: Mutex::new(None), readers }, pool))
     }
 
     /// Closes all connections: the WAL is copied back into the file.

@@ -1,0 +1,141 @@
+//! What the topics say of the log: a log that does not hold what they have is an older one, restored or failed over to, or
+//! another one. Publishing it would give positions a second meaning, so whoever has it is told to stop.
+
+use std::time::Duration;
+
+use app::wire::{Envelope, Position};
+use rdkafka::{Message as _, Offset, consumer::Consumer as _, error::KafkaError};
+
+use super::{
+    control::Control,
+    reader::{Reader, partitions},
+    settings::KafkaSettings,
+    topics::{ANSWER, Topics, blocking},
+    wire,
+};
+use crate::bus::{BusError, LogHead, LogSource, head::HeadKeys};
+
+/// Messages at the end of a partition that are looked at: a relay that began again has repeated itself there.
+const LAST: i64 = 2_000;
+/// How long a message that is there may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The furthest that the topics know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The furthest signed head; the topic keeps them for a day.
+    pub head: Option<LogHead>,
+    /// The furthest event of each partition.
+    pub events: Vec<Envelope>,
+}
+
+/// The log is not the one that was published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Replaced {
+    #[error(
+        "the topics {prefix}.* hold the log up to position {said}, but here it ends at {log}: it was restored from an older \
+         backup, or failed over to an older copy. Nothing is served nor published, or positions would mean two things. \
+         `daybook recover` takes in what is missing from the topics; or begin with topics of another prefix (--bus) and \
+         empty read databases, and give up what came after position {log}"
+    )]
+    Ahead { prefix: String, said: Position, log: Position },
+    #[error(
+        "the topics {prefix}.* hold another event at position {position} than the log here: they belong to another ledger. \
+         Begin with topics of another prefix (--bus) and empty read databases"
+    )]
+    Another { prefix: String, position: Position },
+}
+
+/// Reads what the topics say; nothing where they are not there. Heads count if one of `keys` signed them.
+pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, KafkaError> {
+    let (settings, keys) = (settings.clone(), keys.clone());
+    let topics = Topics::new(&settings.prefix);
+    let reader = Reader::new(&settings)?;
+    let mut said = Said::default();
+    let (reader, count) = {
+        let (events, control) = (topics.events.clone(), topics.control.clone());
+        blocking(move || {
+            let counts = (partitions(&reader, &events)?, partitions(&reader, &control)?);
+            Ok((reader, counts))
+        })
+        .await?
+    };
+    drop(reader);
+    if count.1 > 0 {
+        last_messages(&settings, &topics.control, 0, |message| {
+            if let Control::LogHead(signed) = Control::read(message)
+                && keys.signed(&signed)
+            {
+                let further =
+                    said.head.is_none_or(|head| (head.position, head.at) < (signed.head.position, signed.head.at));
+                said.head = if further { Some(signed.head) } else { said.head };
+            }
+        })
+        .await?;
+    }
+    for partition in 0..count.0 {
+        let mut last: Option<Envelope> = None;
+        last_messages(&settings, &topics.events, partition, |message| {
+            if let wire::Read::Event(event) = wire::read(message)
+                && last.as_ref().is_none_or(|last| last.position < event.position)
+            {
+                last = Some(*event);
+            }
+        })
+        .await?;
+        said.events.extend(last);
+    }
+    Ok(said)
+}
+
+async fn last_messages(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: i32,
+    mut each: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
+) -> Result<(), KafkaError> {
+    let (reader, name) = (Reader::new(settings)?, topic.to_owned());
+    let (reader, begins, ends) = blocking(move || {
+        let (first, end) = reader.fetch_watermarks(&name, partition, ANSWER)?;
+        let from = first.max(end - LAST);
+        reader.read_from(&name, &[(partition, Offset::Offset(from))])?;
+        Ok((reader, from, end))
+    })
+    .await?;
+    let mut next = begins;
+    while next < ends {
+        let late = KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
+        match tokio::time::timeout(PATIENCE, reader.recv()).await.map_err(|_| late)? {
+            Ok(message) => {
+                next = message.offset() + 1;
+                each(&message);
+            }
+            // Behind the last one there may be marks that are no messages.
+            Err(KafkaError::PartitionEOF(_)) => return Ok(()),
+            Err(error) if super::passes(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether `log` holds what the topics have, of which `said` was read before.
+pub async fn compare(said: &Said, log: &dyn LogSource, settings: &KafkaSettings) -> Result<Option<Replaced>, BusError> {
+    // Read behind the topics, which only say what is in the log already.
+    let ends = log.head().await?;
+    let prefix = || settings.prefix.clone();
+    let furthest = said.events.iter().map(|event| event.position).chain(said.head.map(|head| head.position)).max();
+    if let Some(said) = furthest.filter(|said| *said > ends.position) {
+        return Ok(Some(Replaced::Ahead { prefix: prefix(), said, log: ends.position }));
+    }
+    if said.head.is_some_and(|head| head.position == ends.position && head.hash != ends.hash) {
+        return Ok(Some(Replaced::Another { prefix: prefix(), position: ends.position }));
+    }
+    for event in &said.events {
+        let there = log.read(Position(event.position.0.saturating_sub(1)), 1).await?;
+        if there.first().is_none_or(|there| there.hash != event.hash) {
+            return Ok(Some(Replaced::Another { prefix: prefix(), position: event.position }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,77 @@
+//! `daybook recover`: after an older backup was restored, what came behind it is taken in from the topics.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::verify::{progress_bar, shown_on};
+use crate::{
+    bus::{
+        head::HeadKeys,
+        kafka::{KafkaBus, KafkaSettings, said},
+    },
+    config::{BusUrl, DataDir},
+    db_url::DbUrl,
+    write::{database::WriteDb, keys::SigningKeys, recover::recover},
+};
+
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Where the log was published: kafka://HOST:PORT,…/TOPIC-PREFIX
+    #[arg(long, env = "DAYBOOK_BUS", value_name = "BUS")]
+    pub bus: BusUrl,
+    /// A setting of librdkafka, KEY=VALUE; the value may be file:PATH or env:NAME. May be given more than once
+    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", value_delimiter = ';', value_name = "KEY=VALUE")]
+    pub kafka_config: Vec<String>,
+    /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    pub write_db: Option<DbUrl>,
+    /// The key that signs sessions, and what is published; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+    pub session_key_file: Option<std::path::PathBuf>,
+}
+
+/// Takes in what is missing, or says why it cannot.
+pub async fn run(data: &DataDir, args: RecoverArgs) -> anyhow::Result<ExitCode> {
+    let Some(_lock) = data.lock().with_context(|| format!("locking the data folder {data}"))? else {
+        bail!("a server uses {data}: recover with it stopped");
+    };
+    let BusUrl::Kafka(mut settings) = args.bus else {
+        bail!("in one process nothing is published that could be taken in: give --bus kafka://HOST:PORT/PREFIX")
+    };
+    for pair in &args.kafka_config {
+        settings.set(pair).context("--kafka-config")?;
+    }
+    let file = args.session_key_file.unwrap_or_else(|| data.signing_key());
+    let keys = SigningKeys::load(&file)?.with_context(|| format!("there is no signing key in {}", file.display()))?;
+    let url = data.write_url(args.write_db.as_ref());
+    let db = WriteDb::open(&url, None).await.with_context(|| format!("opening {url}"))?;
+    let taken = from_topics(&db, settings, &HeadKeys::new(keys.public().iter())).await;
+    db.close().await?;
+    let (events, head) = taken?;
+    say!("{events} events were taken in from the topics; the log is at position {}, hash {}", head.position, head.hash);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn from_topics(
+    db: &WriteDb,
+    settings: KafkaSettings,
+    keys: &HeadKeys,
+) -> anyhow::Result<(u64, crate::write::store::Head)> {
+    let Some(to) = said(&settings, keys).await?.head else {
+        bail!(
+            "the topics {}.* have no head of the log that this ledger's key signed (they keep them for a day): whether what \
+             they hold is this log cannot be told. Begin with topics of another prefix and empty read databases",
+            settings.prefix
+        );
+    };
+    let listening = CancellationToken::new();
+    let _ends = listening.clone().drop_guard();
+    let bus = KafkaBus::start(settings, keys.clone(), listening)?;
+    let bar = progress_bar("events");
+    let events = recover(&*db.store, &*bus, to, shown_on(&bar)).await;
+    bar.finish_and_clear();
+    Ok((events?, db.store.head().await?))
+}

@@ -1,0 +1,204 @@
+//! An older log beside topics that are ahead of it: noticed, refused, and put right from the topics (W1, W5).
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use app::wire::{Envelope, Position, log_hash};
+use reqwest::Client;
+use serde_json::{Value, json};
+use server::{
+    bus::kafka::{KafkaSettings, Replaced, compare, said},
+    db_url::DbUrl,
+    write::{
+        database::WriteDb,
+        recover::{RecoverError, recover},
+        store::Head,
+        verify::verify,
+    },
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    cluster::Cluster,
+    parts::{MemoryLease, all_messages, bus, head_keys, settings, start_relay, topics, until},
+    split::{LONG, Node, daybook, said as printed},
+};
+use crate::{
+    history::{History, Log},
+    postgres,
+};
+
+/// Topics that hold `events`.
+async fn published(settings: &KafkaSettings, events: &[Envelope]) {
+    let log = Log::new(events.to_vec());
+    let relay = start_relay(settings, &log, &MemoryLease::new());
+    let end = events.last().unwrap().position;
+    relay.published(end).await;
+    let head = async || said(settings, &head_keys()).await.unwrap().head.map(|head| head.position);
+    while head().await != Some(end) {}
+    relay.stop().await;
+}
+
+async fn ledger(folder: &TempDir, events: &[Envelope]) -> WriteDb {
+    let db = WriteDb::open(&DbUrl::Sqlite(folder.path().join("write.sqlite")), None).await.unwrap();
+    let head = events.iter().fold(Head::EMPTY, |head, event| Head {
+        position: event.position,
+        hash: log_hash(&head.hash, &event.hash),
+        recorded_at: event.recorded_at,
+    });
+    db.store.append(Position(0), events, &head).await.unwrap();
+    db
+}
+
+#[tokio::test]
+async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(71, 150);
+    published(&settings, &history.events).await;
+    let there = all_messages(&settings, &topics(&settings).events).len();
+
+    let older = Log::new(history.events[..90].to_vec());
+    let relay = start_relay(&settings, &older, &MemoryLease::new());
+    until("it is refused", || relay.status.borrow().replaced.is_some()).await;
+    let ahead = Replaced::Ahead { prefix: settings.prefix.clone(), said: history.head(), log: Position(90) };
+    assert_eq!(relay.status.borrow().replaced, Some(ahead.clone()));
+    // Once the log is whole again it goes on by itself.
+    let longer = History::random(71, 170);
+    older.set(longer.events.clone());
+    relay.published(longer.head()).await;
+    assert_eq!(relay.status.borrow().replaced, None);
+    relay.stop().await;
+    assert_eq!(all_messages(&settings, &topics(&settings).events).len(), there + longer.events.len());
+
+    let another = Log::new(History::random(72, 400).events);
+    let relay = start_relay(&settings, &another, &MemoryLease::new());
+    until("it is refused", || relay.status.borrow().replaced.is_some()).await;
+    assert!(matches!(relay.status.borrow().replaced, Some(Replaced::Another { .. })));
+    relay.stop().await;
+
+    // The heads are gone after a day: the events tell it, too.
+    let mut seen = said(&settings, &head_keys()).await.unwrap();
+    assert_eq!(seen.head.map(|head| head.position), Some(longer.head()));
+    seen.head = None;
+    let older = Log::new(longer.events[..169].to_vec());
+    let found = compare(&seen, &*older, &settings).await.unwrap();
+    assert!(matches!(found, Some(Replaced::Ahead { said, log, .. }) if (said, log) == (longer.head(), Position(169))));
+    // Nobody else's heads count.
+    assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head, None);
+}
+
+#[tokio::test]
+async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_this_logs() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(73, 2600);
+    published(&settings, &history.events).await;
+    let to = said(&settings, &head_keys()).await.unwrap().head.unwrap();
+    let cancelled = CancellationToken::new();
+    let bus = bus(&settings, &cancelled);
+
+    let folder = TempDir::new().unwrap();
+    let db = ledger(&folder, &history.events[..1100]).await;
+    assert_eq!(recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap(), 1500);
+    assert_eq!(db.store.read_log(Position(0), u32::MAX).await.unwrap(), history.events);
+    verify(&*db.store, &[], |_, _| {}).await.unwrap();
+    assert_eq!(recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap(), 0);
+
+    // Another ledger's log, and a head that was signed of something else: not one event is stored.
+    let other = TempDir::new().unwrap();
+    let db = ledger(&other, &History::random(74, 900).events).await;
+    let wrong = recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap_err();
+    assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
+    let third = TempDir::new().unwrap();
+    let db_of_ours = ledger(&third, &history.events[..1100]).await;
+    let forged = server::bus::LogHead { hash: app::wire::Hash([1; 32]), ..to };
+    let wrong = recover(&*db_of_ours.store, &*bus, forged, |_, _, _| {}).await.unwrap_err();
+    assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
+    assert_eq!(db.store.head().await.unwrap().position, Position(900));
+    assert_eq!(db_of_ours.store.head().await.unwrap().position, Position(1100));
+    cancelled.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_out_lead_on() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let http = Client::new();
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let prefix = postgres::unique("restored");
+    let bus_at = |prefix: &str| format!("kafka://{}/{prefix}", Cluster::shared().brokers);
+    let bus = bus_at(&prefix);
+    let mut node = Node::start(&["--data-dir", &path("one"), "--bus", &bus]);
+    node.ready(&http).await;
+    let add = ["user", "add", "--email", "ann@example.org", "--name", "Ann", "--admin", "--data-dir", &path("one")];
+    let added = printed(daybook().args(add));
+    let password = added.rsplit_once(": ").unwrap().1.trim();
+    let token = printed(daybook().args(["token", "create", "--email", "ann@example.org", "--data-dir", &path("one")]));
+    let (token, account) = (token.trim(), Uuid::now_v7());
+    let fields = json!({ "account_id": account, "name": "Account", "currency": "CZK" });
+    node.send(&http, token, "OpenAccount", fields).await;
+    node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 100 })).await;
+    printed(daybook().args(["backup", &path("backup"), "--data-dir", &path("one")]));
+    let last = node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 11 })).await;
+    shows(&node, &http, token, account, 111).await;
+    // What it knows of the log has to be on the topics, too, before it is gone.
+    let settings: KafkaSettings = bus.parse().unwrap();
+    let key = server::write::keys::SigningKeys::load(Path::new(&path("one/signing.key"))).unwrap().unwrap();
+    let keys = server::bus::head::HeadKeys::new(key.public().iter());
+    let end = Position(last["position"].as_u64().unwrap());
+    while said(&settings, &keys).await.unwrap().head.is_none_or(|head| head.position < end) {}
+    node.kill_nine();
+
+    // Refused, in words that say what to do.
+    printed(daybook().args(["restore", &path("backup"), "--data-dir", &path("two")]));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path("two"), "--bus", &bus];
+    let refused = Command::new(env!("CARGO_BIN_EXE_daybook")).args(serve).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("`daybook recover`") && said.contains("another prefix"),
+        "{said}"
+    );
+
+    // One way out: what is missing comes back from the topics.
+    let recovered = printed(daybook().args(["recover", "--data-dir", &path("two"), "--bus", &bus]));
+    assert!(recovered.contains("events were taken in from the topics"), "{recovered}");
+    let mut node = Node::start(&["--data-dir", &path("two"), "--bus", &bus]);
+    node.ready(&http).await;
+    shows(&node, &http, token, account, 111).await;
+    drop(node);
+
+    // The other: topics of another prefix and empty views, and what came behind the backup is given up.
+    printed(daybook().args(["restore", &path("backup"), "--data-dir", &path("three")]));
+    let other = bus_at(&postgres::unique("restored"));
+    let old_views = path("one/read.sqlite");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path("three"), "--bus", &other];
+    let serve = serve.into_iter().chain(["--read-db"]).map(str::to_owned).chain([format!("sqlite:{old_views}")]);
+    let refused = Command::new(env!("CARGO_BIN_EXE_daybook")).args(serve).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("delete the read database"), "{said}");
+    let mut node = Node::start(&["--data-dir", &path("three"), "--bus", &other]);
+    node.ready(&http).await;
+    shows(&node, &http, token, account, 100).await;
+    node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 5 })).await;
+    shows(&node, &http, token, account, 105).await;
+    let credentials = json!({ "email": "ann@example.org", "password": password });
+    let signed_in = http.post(node.url("/api/v1/session")).json(&credentials).send().await.unwrap();
+    assert!(signed_in.status().is_success());
+}
+
+async fn shows(node: &Node, http: &Client, token: &str, account: Uuid, balance: i64) {
+    let since = Instant::now();
+    loop {
+        let answer = node.get(http, token, &format!("/api/v1/accounts/{account}")).await;
+        let seen: Value = answer.json().await.unwrap();
+        if seen["balance"] == balance {
+            return;
+        }
+        assert!(since.elapsed() < LONG, "{seen} instead of {balance}");
+        tokio::task::yield_now().await;
+    }
+}
