@@ -75,7 +75,7 @@ pub fn describe(registry: &mut Registry) {
     WriterMetrics::default().register(registry);
     command::CommandGauges::new(registry);
     command::RelayGauges::new(registry);
-    query::QueryGauges::new(registry);
+    query::QueryGauges::new(registry).begin("accounts");
 }
 
 fn about(role: &'static str) -> Info<[(&'static str, &'static str); 2]> {

@@ -62,6 +62,15 @@ impl QueryGauges {
     }
 }
 
+impl QueryGauges {
+    /// Shows `projection` from its beginning.
+    pub(super) fn begin(&self, projection: &'static str) {
+        for gauges in [&self.position, &self.lag, &self.parked, &self.rebuilding] {
+            gauges.get_or_create(&[("projection", projection)]);
+        }
+    }
+}
+
 impl QueryMetrics {
     pub fn new(read: Arc<ReadSide>, hub: Arc<Hub>, registry: &mut Registry) -> Self {
         Self { read, hub, gauges: QueryGauges::new(registry) }

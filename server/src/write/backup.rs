@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use app::wire::Position;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,8 +19,8 @@ use super::{
     keys::{KeyError, SigningKeys, create_private},
     store::{Head, OpenError, StoreError},
 };
-use crate::{db_url::DbUrl, private};
-use app::wire::Position;
+use crate::db_url::DbUrl;
+use crate::private;
 
 /// Of the folder: grows when a program that knows only older ones could not restore it.
 const FORMAT: u32 = 1;

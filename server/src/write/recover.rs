@@ -34,6 +34,10 @@ pub async fn recover(
     mut progress: impl FnMut(&str, Position, Position) + Send,
 ) -> Result<u64, RecoverError> {
     let begin = store.head().await?;
+    if begin.position > to.position {
+        // Nothing is missing: the log has gone on since.
+        return Ok(0);
+    }
     // All of it is looked at before any of it is stored.
     for storing in [false, true] {
         let mut tail = Tail { store, head: begin, streams: HashMap::new() };

@@ -16,6 +16,21 @@ use super::SubmitError;
 
 type Outcomes = Family<[(&'static str, &'static str); 1], Counter>;
 
+/// All that can become of a command.
+const OUTCOMES: [&str; 11] = [
+    "stored",
+    "repeated",
+    "unchanged",
+    "rejected",
+    "id_reused",
+    "version_mismatch",
+    "busy",
+    "unavailable",
+    "too_large",
+    "corrupt",
+    "internal",
+];
+
 /// Counted from the writer's start; clones count together.
 #[derive(Debug, Clone)]
 pub struct WriterMetrics {
@@ -28,8 +43,13 @@ pub struct WriterMetrics {
 
 impl Default for WriterMetrics {
     fn default() -> Self {
+        let commands = Outcomes::default();
+        for outcome in OUTCOMES {
+            // A rate needs a beginning, which is 0.
+            commands.get_or_create(&[("outcome", outcome)]);
+        }
         Self {
-            commands: Family::default(),
+            commands,
             // 0.5 ms to 8 s.
             answered: Histogram::new(exponential_buckets(0.0005, 2.0, 15)),
             // 1 to 4096 events.
