@@ -11,12 +11,14 @@ pub fn folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Makes an empty file, and the folders above it, unless they are there. SQLite takes an empty file for a new database,
-/// and gives the files beside it the same permissions.
+/// [`folder`], for the one that a file is to lie in.
+pub fn folder_of(file: &Path) -> io::Result<()> {
+    file.parent().filter(|above| !above.as_os_str().is_empty()).map_or(Ok(()), folder)
+}
+
+/// Makes an empty file unless it is there. SQLite takes an empty file for a new database, and gives the files beside it
+/// the same permissions.
 pub fn file(path: &Path) -> io::Result<()> {
-    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
-        folder(above)?;
-    }
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::verify::{progress_bar, shown_on};
 use crate::db_url::DbUrl;
+use crate::private;
 use crate::write::{copy::copy, database::WriteDb};
 
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub struct MigrateArgs {
 pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     if let DbUrl::Sqlite(file) = &args.from {
         anyhow::ensure!(file.exists(), "there is no ledger at {}", args.from);
+    }
+    if let DbUrl::Sqlite(file) = &args.to {
+        private::folder_of(file).with_context(|| format!("the folder of {}", args.to))?;
     }
     let from = WriteDb::open(&args.from, None).await.with_context(|| format!("opening {}", args.from))?;
     let to = WriteDb::open(&args.to, None).await.with_context(|| format!("opening {}", args.to))?;

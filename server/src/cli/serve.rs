@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{command_side::CommandSide, node::Node};
 use crate::{
-    bus::kafka::Replaced,
     config::{DataDir, ServeArgs},
     metrics::{self, Metrics},
     trace::Exporting,
@@ -112,7 +111,7 @@ pub async fn serve(
         traces.end().await;
     }
     if let Some(replaced) = replaced.borrow().clone() {
-        return Err(replaced.into());
+        bail!(replaced);
     }
     served.context("serving")
 }
@@ -138,17 +137,29 @@ fn show_metrics(
     Ok(())
 }
 
-/// Stops as soon as the relay finds that the log is not the one on the topics: each command would make it worse.
-fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receiver<Option<Replaced>> {
+/// Stops as soon as either side finds that the log is not the one that was published: each command would make it worse, and
+/// each page would show what is not so.
+fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receiver<Option<String>> {
     let (found, finds) = watch::channel(None);
+    let stop = |stopping: CancellationToken, found: watch::Sender<_>, why: String| {
+        found.send_replace(Some(why));
+        stopping.cancel();
+    };
     if let Some(mut relay) = node.command.as_ref().and_then(CommandSide::relay) {
-        let stopping = stopping.clone();
+        let (stopping, found) = (stopping.clone(), found.clone());
         tokio::spawn(async move {
             let replaced = relay.wait_for(|status| status.replaced.is_some()).await;
             // Otherwise the relay has ended with its node.
-            if let Ok(status) = replaced {
-                found.send_replace(status.replaced.clone());
-                stopping.cancel();
+            if let Some(replaced) = replaced.ok().and_then(|status| status.replaced.clone()) {
+                stop(stopping, found, replaced.to_string());
+            }
+        });
+    }
+    if let Some(read) = node.query.as_ref().map(|side| side.read.clone()) {
+        let stopping = stopping.clone();
+        tokio::spawn(async move {
+            if let Some(replaced) = stopping.run_until_cancelled(read.replaced()).await {
+                stop(stopping.clone(), found, replaced.to_string());
             }
         });
     }

@@ -66,7 +66,7 @@ impl QueryGauges {
     /// Shows `projection` from its beginning.
     pub(super) fn begin(&self, projection: &'static str) {
         for gauges in [&self.position, &self.lag, &self.parked, &self.rebuilding] {
-            gauges.get_or_create(&[("projection", projection)]);
+            gauges.get_or_create(&[("projection", projection)]).set(0);
         }
     }
 }

@@ -41,6 +41,19 @@ use crate::bus::{Bus, BusStatus, LogHead};
 const BACKLOG: usize = 64;
 /// A `LogHead` older than this says nothing of how far behind this node is, microseconds.
 const HEAD_IS_NEWS: i64 = 10_000_000;
+/// Clocks of command nodes may differ by so much, microseconds.
+const LATER: i64 = 10_000_000;
+
+/// The log is not the one that this node's views were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the views hold position {last}, but the log ends at {log}: it was replaced by an older one. If that was meant, delete the \
+     read database and start again: it is built from the log"
+)]
+pub struct Replaced {
+    pub last: Position,
+    pub log: Position,
+}
 
 /// A query node at work.
 pub struct ReadSide {
@@ -191,6 +204,27 @@ impl ReadSide {
     pub fn first_head(&self) -> Position {
         let heard = self.head.borrow().map(|head| head.position);
         heard.map_or(Position(0), |head| *self.first_head.get_or_init(|| head))
+    }
+
+    /// Returns once the command side says that the log ends before what this node has of it, though it says so well after
+    /// that was recorded: the log was replaced by an older one.
+    pub async fn replaced(&self) -> Replaced {
+        let mut head = self.head.clone();
+        loop {
+            let said = *head.borrow_and_update();
+            if let Some(LogHead { position, at, .. }) = said
+                && position < *self.feed.position().borrow()
+                && let Ok(Some(last)) = self.last().await
+                && position < last.position
+                && at > last.recorded_at.saturating_add(LATER)
+            {
+                return Replaced { last: last.position, log: position };
+            }
+            if head.changed().await.is_err() {
+                // The bus is gone: the node stops.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// What this node knows of itself.

@@ -148,14 +148,15 @@ pub async fn restore(
     if SigningKeys::load(keys)?.is_some_and(|there| there.key_id() != signing.key_id()) {
         return Err(BackupError::OtherKey(keys.to_owned()));
     }
+    let homes = [Some(keys), if let DbUrl::Sqlite(file) = url { Some(file.as_path()) } else { None }];
+    for file in homes.into_iter().flatten() {
+        private::folder_of(file).map_err(|source| BackupError::File { path: file.to_owned(), source })?;
+    }
     let to = WriteDb::open(url, None).await?;
     let begun = to.store.checkpoint(UNFINISHED).await? > Position(0);
     let empty = to.store.head().await? == Head::EMPTY && to.people.stored().await?.is_empty();
     if !begun && !empty {
         return Err(BackupError::NotEmpty(url.clone()));
-    }
-    if let Some(above) = keys.parent().filter(|above| !above.as_os_str().is_empty()) {
-        private::folder(above).map_err(|source| BackupError::File { path: above.to_owned(), source })?;
     }
     signing.save(keys)?;
     let anchors = std::slice::from_ref(&statement.anchor);

@@ -188,6 +188,14 @@ async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_o
     let mut node = Node::start(&["--data-dir", &path("three"), "--bus", &other]);
     node.ready(&http).await;
     shows(&node, &http, token, account, 100).await;
+    // A query node of its own that kept the views of before does not go on serving them.
+    let public = printed(daybook().args(["token", "public-key", "--data-dir", &path("three")]));
+    let read = format!("sqlite:{old_views}");
+    let apart = ["serve", "--role", "query", "--listen", "127.0.0.1:0", "--data-dir", &path("four"), "--bus", &other];
+    let apart = apart.into_iter().chain(["--read-db", &read, "--session-public-keys", public.trim()]);
+    let refused = Command::new(env!("CARGO_BIN_EXE_daybook")).args(apart).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("it was replaced by an older one"), "{said}");
     node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 5 })).await;
     shows(&node, &http, token, account, 105).await;
     let credentials = json!({ "email": "ann@example.org", "password": password });

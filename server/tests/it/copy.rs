@@ -77,6 +77,21 @@ async fn a_ledger_moves_to_postgresql_and_back_with_its_hashes_and_people() {
 }
 
 #[tokio::test]
+async fn what_a_copy_makes_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let from = sqlite(&folder, "a.db").await;
+    append(&*from.store, 0..3).await;
+    from.close().await.unwrap();
+    let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    crate::cli::daybook_said(&["copy", "--from", &url("a.db"), "--to", &url("new/one/b.db")]).await.unwrap();
+    for (name, mode) in [("new", 0o700), ("new/one", 0o700), ("new/one/b.db", 0o600)] {
+        let found = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_copy_goes_on_and_another_log_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (sqlite(&folder, "a.db").await, postgres().await);

@@ -46,7 +46,7 @@ impl Default for WriterMetrics {
         let commands = Outcomes::default();
         for outcome in OUTCOMES {
             // A rate needs a beginning, which is 0.
-            commands.get_or_create(&[("outcome", outcome)]);
+            commands.get_or_create(&[("outcome", outcome)]).inc_by(0);
         }
         Self {
             commands,
