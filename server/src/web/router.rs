@@ -23,6 +23,8 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/api/openapi.json", get(openapi::json))
         .route("/api/docs", get(docs::page))
+        .route("/api", any(no_such_route))
+        .route("/api/", any(no_such_route))
         .route("/api/{*rest}", any(no_such_route));
     for (_, path, handler) in rest::routes() {
         router = router.route(path, handler);
