@@ -11,7 +11,6 @@ use crate::{
 
 /// The role, with its keys read.
 pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
-    check(args)?;
     let read = data.read_url(args.read_db.as_ref());
     Ok(match (args.role, kafka(args)?) {
         (RoleName::All, None) => Role::All { write: write(data, args)?, read, bus: BusChoice::InProcess },
@@ -25,7 +24,7 @@ pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
 }
 
 /// Whatever belongs to a side that this process does not have is refused, not passed over.
-fn check(args: &ServeArgs) -> anyhow::Result<()> {
+pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     match args.role {
         RoleName::All => {}
         RoleName::Command => {

@@ -73,13 +73,14 @@ pub async fn serve(
         rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
-    let role = super::role::choose(data, args)?;
+    super::role::check(args)?;
+    // Before the keys are looked for: they are made with the data.
     if args.demo
         && let Some(people) = super::demo::fill(data).await.context("making demo data")?
     {
         super::demo::print(&people);
     }
-    let node = Node::run(role).await?;
+    let node = Node::run(super::role::choose(data, args)?).await?;
     let (ports, tokens, live) =
         (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
