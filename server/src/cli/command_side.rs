@@ -1,17 +1,19 @@
 //! The command side of a process at work: the log and its writer, sign-in, the process manager, and what it tells the bus.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::wire::{Envelope, Position};
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{tasks::Tasks, waiting::until_it_answers};
 use crate::{
     bus::{
-        InProcess, LogHead, LogSource,
+        LogHead, LogSource,
         kafka::{KafkaSettings, Relay, RelayParts},
     },
+    config::DataDir,
     db_url::DbUrl,
     token::Revocations,
     write::{
@@ -22,13 +24,50 @@ use crate::{
         log_source::{WriteLog, head_signer},
         process_manager::ProcessManager,
         relay_lease::RelayLease,
-        store::{Head, OpenError, StoreError},
+        store::{Head, OpenError, StoreError, connect_options},
         writer::{Clock, SystemClock, Writer, WriterSettings},
     },
 };
 
 /// How often the log's head is said again.
 const TICK: Duration = Duration::from_secs(1);
+
+/// KiB of pages that a database keeps in memory where it is to be small.
+pub(super) const SMALL_PAGES: u32 = 8 * 1024;
+
+/// What the command side works with.
+pub struct WriteParts {
+    pub url: DbUrl,
+    /// The same as its owner: brings it up to date first.
+    pub admin: Option<DbUrl>,
+    pub keys: Arc<SigningKeys>,
+    /// The keys were made just now.
+    pub fresh_key: bool,
+    pub settings: WriterSettings,
+    /// Leaves the machine's memory to others.
+    pub small: bool,
+}
+
+impl WriteParts {
+    /// With the keys in the file `key`, made if it is not there.
+    pub fn open(url: DbUrl, key: &Path, settings: WriterSettings) -> anyhow::Result<Self> {
+        let fresh_key = !key.exists();
+        Ok(Self {
+            url,
+            admin: None,
+            keys: Arc::new(SigningKeys::load_or_create(key)?),
+            fresh_key,
+            settings,
+            small: false,
+        })
+    }
+}
+
+/// The people's table of the write database in this folder, which the store has brought up to date.
+pub async fn people_pool(data: &DataDir) -> anyhow::Result<SqlitePool> {
+    let options = connect_options(&data.write_db());
+    Ok(SqlitePoolOptions::new().max_connections(2).connect_with(options).await?)
+}
 
 /// The command side of a process.
 pub struct CommandSide {
@@ -50,9 +89,18 @@ pub struct CommandSide {
 }
 
 impl CommandSide {
+    /// As these parts say, its database brought up to date first where its owner is known.
+    pub async fn open(parts: WriteParts) -> anyhow::Result<Self> {
+        let WriteParts { url, admin, keys, fresh_key, settings, small } = parts;
+        if let Some(admin) = admin {
+            WriteDb::migrate(&admin, Some(&url)).await.with_context(|| format!("bringing {admin} up to date"))?;
+        }
+        Self::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings).await
+    }
+
     /// Opens the write database at `url`, waiting for it where it is away, and starts everything that commands need.
     /// `pages`: see [`WriteDb::open`]. The flag beside the keys says that they were made just now.
-    pub async fn start(
+    async fn start(
         url: &DbUrl,
         pages: Option<u32>,
         (keys, fresh_key): (Arc<SigningKeys>, bool),
@@ -113,8 +161,9 @@ impl CommandSide {
     }
 
     /// The bus of this process alone.
-    pub fn in_process(&self) -> InProcess {
-        InProcess::new(self.log.clone(), self.heads.clone(), self.db.people.changes())
+    #[cfg(feature = "query")]
+    pub fn in_process(&self) -> crate::bus::InProcess {
+        crate::bus::InProcess::new(self.log.clone(), self.heads.clone(), self.db.people.changes())
     }
 
     /// Publishes the log and what is known of people to Kafka, from now on; of several command nodes one does.
@@ -145,7 +194,7 @@ impl CommandSide {
     /// The rest, after [`Self::stop_commands`].
     pub async fn close(self) -> anyhow::Result<()> {
         self.telling.end().await;
-        Ok(self.db.close().await?)
+        self.db.close().await.context("closing the log")
     }
 }
 

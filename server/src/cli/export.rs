@@ -12,8 +12,10 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     config::DataDir,
-    import::log_file::{self, LogFileError},
-    write::store::SqliteStore,
+    write::{
+        log_file::{self, LogFileError},
+        store::SqliteStore,
+    },
 };
 
 #[derive(Debug, Args)]

@@ -14,10 +14,11 @@ use indicatif::ProgressBar;
 use super::{node::Node, verify::progress_bar};
 use crate::{
     config::{Common, DataDir},
-    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError, log_file},
+    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError},
     write::{
         identity::People,
         keys::SigningKeys,
+        log_file,
         store::{EventStore as _, SqliteStore},
         writer::{Clock as _, SystemClock},
     },

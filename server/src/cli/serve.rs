@@ -73,16 +73,17 @@ pub async fn serve(
         rate_limit: NonZeroU32::new(args.rate_limit),
         ..WebOptions::default()
     };
+    #[cfg(all(feature = "command", feature = "query"))]
     super::role::check(args)?;
     // Before the keys are looked for: they are made with the data.
+    #[cfg(all(feature = "command", feature = "query"))]
     if args.demo
         && let Some(people) = super::demo::fill(data).await.context("making demo data")?
     {
         super::demo::print(&people);
     }
     let node = Node::run(super::role::choose(data, args)?).await?;
-    let (ports, tokens, live) =
-        (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
+    let (ports, tokens, live) = (node.ports.clone(), node.tokens.clone(), node.live.clone());
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);

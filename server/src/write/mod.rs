@@ -7,10 +7,10 @@ mod error;
 pub mod handler;
 pub mod identity;
 pub mod keys;
+pub mod log_file;
 pub mod log_source;
 pub mod process_manager;
 pub mod relay_lease;
 pub mod store;
 pub mod verify;
-
 pub mod writer;
