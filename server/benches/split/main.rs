@@ -10,11 +10,17 @@
 mod append;
 mod browser;
 mod catch_up;
-mod log;
-mod postgres;
+#[allow(dead_code)]
+#[path = "../measure/http.rs"]
+mod http;
+#[allow(dead_code)]
+#[path = "../measure/live.rs"]
+mod live;
 #[allow(dead_code)]
 #[path = "../measure/rebuild.rs"]
 mod rebuild;
+mod log;
+mod postgres;
 mod relay;
 mod servers;
 #[allow(dead_code)]

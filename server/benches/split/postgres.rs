@@ -105,7 +105,7 @@ async fn alone(writer: &Writer, accounts: &[AccountId]) -> Duration {
 }
 
 /// The table of events with its columns, checks and indexes, as the migration makes it, and nothing else.
-struct Raw(PgConnection);
+pub struct Raw(PgConnection);
 
 const INSERT: &str = "INSERT INTO events (position, event_id, stream_kind, stream_id, version, event_type, schema, payload,
         metadata, recorded_at, hash)
@@ -113,7 +113,7 @@ const INSERT: &str = "INSERT INTO events (position, event_id, stream_kind, strea
         $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[])";
 
 impl Raw {
-    async fn open(url: &str) -> Self {
+    pub async fn open(url: &str) -> Self {
         let migration = include_str!("../../../migrations/write/postgres/0001_events.sql");
         let table = migration.split_inclusive(';').find(|statement| statement.contains("CREATE TABLE events")).unwrap();
         let mut raw = PgConnection::connect(url).await.unwrap();
@@ -142,7 +142,7 @@ impl Raw {
     }
 
     /// The median time of a commit of one row.
-    async fn one_by_one(&mut self, events: &[Envelope]) -> Duration {
+    pub async fn one_by_one(&mut self, events: &[Envelope]) -> Duration {
         let mut times = vec![];
         for event in events {
             let started = Instant::now();

@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
@@ -53,6 +54,29 @@ impl Servers {
         let mut peers = Peers { process, ask, answer };
         assert_eq!(peers.line(), "ready");
         peers
+    }
+}
+
+/// A whole split deployment behind its proxy, as `.build/split.sh` starts it.
+pub struct Split {
+    pub proxy: SocketAddr,
+    pub query_nodes: Vec<SocketAddr>,
+    pub email: String,
+    pub password: String,
+}
+
+impl Split {
+    /// `PROXY QUERY-NODE QUERY-NODE E-MAIL PASSWORD` in `DAYBOOK_BENCH_SPLIT`.
+    pub fn from_environment() -> Self {
+        let said = env::var("DAYBOOK_BENCH_SPLIT").expect("DAYBOOK_BENCH_SPLIT is not set: run `make bench-split`");
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let [proxy, one, other, email, password] = words.as_slice() else { panic!("DAYBOOK_BENCH_SPLIT: {said}") };
+        Self {
+            proxy: proxy.parse().unwrap(),
+            query_nodes: vec![one.parse().unwrap(), other.parse().unwrap()],
+            email: (*email).to_owned(),
+            password: (*password).to_owned(),
+        }
     }
 }
 
