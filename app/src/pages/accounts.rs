@@ -73,7 +73,8 @@ fn search(email: Option<String>) -> AnyView {
         <div class="filters">
             <form role="search" method="get" action="/accounts">
                 <label class="tool-field">
-                    "Owner " <input type="search" name="owner" placeholder="E-mail address" value=email />
+                    <span class="sr">"Owner"</span>
+                    <input type="search" name="owner" placeholder="Owner’s e-mail address" value=email />
                 </label>
                 <button class="button">"Show"</button>
             </form>

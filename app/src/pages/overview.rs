@@ -52,9 +52,9 @@ fn body(visit: &Visit, seen: &Seen<Overview>, owners: Vec<Person>) -> AnyView {
         {(!whole || visit.viewer.is_admin())
             .then(|| {
                 view! {
-                    <p>
+                    <nav class="paging" aria-label="More accounts">
                         <a href="/accounts">"All accounts"</a>
-                    </p>
+                    </nav>
                 }
             })}
         <section class="section">
