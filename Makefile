@@ -16,10 +16,10 @@ endif
 # More arguments for the command that a target runs: make run ARGS='--listen 0.0.0.0:8080 --allow-insecure-http'
 ARGS ?=
 
-.PHONY: help run build site test check e2e bench fmt lint clean tools
+.PHONY: help run build site test check e2e bench bench-split fmt lint clean tools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve at http://127.0.0.1:3000, with demo data and quick to build (ARGS='…' is passed on)
 	@.build/tools.sh bundle
@@ -46,6 +46,9 @@ e2e: ## the browser tests alone (ARGS='…' is passed to Playwright)
 bench: site ## measure Daybook against its peers, half an hour (ARGS='append --rounds 9' for one of them)
 	cargo bench -p server --bench measure -- $(ARGS)
 	cargo bench -p server --bench import
+
+bench-split: ## the same for PostgreSQL and Kafka, against other event stores too (ARGS='append --rounds 9')
+	@.build/bench-split.sh $(ARGS)
 
 fmt: ## format all Rust code
 	cargo fmt --all

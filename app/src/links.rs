@@ -38,9 +38,8 @@ pub fn correlation(command: CommandId) -> String {
 /// The parameter of a page's address that names the event that a plain form led to. Never carried on by links of pages.
 pub const DONE: &str = "__done";
 
-/// A page that says what happened.
-#[cfg(feature = "ssr")]
-pub fn with_done(page: &str, event: EventId) -> String {
+/// A page that says what happened: by the id of an event.
+pub fn with_done(page: &str, event: impl std::fmt::Display) -> String {
     format!("{page}{}{DONE}={event}", if page.contains('?') { '&' } else { '?' })
 }
 

@@ -26,6 +26,7 @@ pub fn App() -> impl IntoView {
             <FlatRoutes fallback=pages::nothing_here>
                 <Route ssr=MODE path=StaticSegment("") view=pages::overview />
                 <Route ssr=MODE path=StaticSegment("sign-in") view=pages::sign_in />
+                <Route ssr=MODE path=StaticSegment("accounts") view=pages::accounts />
                 <Route ssr=MODE path=(StaticSegment("accounts"), StaticSegment("open")) view=pages::open_account />
                 <Route ssr=MODE path=account() view=pages::account />
                 <Route ssr=MODE path=(account(), ParamSegment("slip")) view=pages::slip />

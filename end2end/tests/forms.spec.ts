@@ -88,6 +88,7 @@ test("without JavaScript one can sign in, open accounts, pay in, be refused, tra
     await page.getByRole("button", { name: "Open account" }).click();
     await expect(page.getByRole("status").filter({ hasText: `Opened ${name} in CZK.` })).toBeVisible();
   }
+  await page.goto("/");
   await page.getByRole("link", { name: "Plain" }).first().click();
   await page.getByRole("link", { name: "Deposit" }).click();
   await page.getByLabel("Amount").fill("1,500.00");

@@ -69,6 +69,8 @@ async function places(ledger: Ledger): Promise<Place[]> {
     { ...slip("unfreeze", frozen), who: "admin" },
     { ...slip("limit"), who: "admin" },
     { name: "reverse", path: `/accounts/${account}/reverse?event=${entry}`, who: "admin" },
+    { name: "all accounts", path: "/accounts", who: "customer" },
+    { name: "all accounts, admin", path: "/accounts", who: "admin" },
     { name: "open account", path: "/accounts/open", who: "customer" },
     { name: "open account, admin", path: "/accounts/open", who: "admin" },
     { name: "transfers", path: "/transfers", who: "customer" },

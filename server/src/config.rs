@@ -10,15 +10,15 @@ use std::{
 use app::wire::Hash;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
+#[cfg(feature = "command")]
+use crate::cli::{
+    backup::{BackupArgs, RestoreArgs},
+    copy::{CopyArgs, MigrateArgs},
+    export::ExportArgs,
+};
 use crate::{
     bus::kafka::KafkaSettings,
-    cli::{
-        backup::{BackupArgs, RestoreArgs},
-        copy::{CopyArgs, MigrateArgs},
-        export::ExportArgs,
-        import::ImportArgs,
-        recover::RecoverArgs,
-    },
+    cli::health::HealthArgs,
     db_url::DbUrl,
     private,
     web::network::{Network, PublicUrl},
@@ -58,33 +58,49 @@ pub enum LogFormat {
 pub enum Command {
     /// Run the server
     Serve(Box<ServeArgs>),
+    /// Ask a server whether it can serve; fails if not
+    Health(HealthArgs),
     /// Walk the whole log and check every hash; also against an anchor
+    #[cfg(feature = "command")]
     Verify(VerifyArgs),
     /// Print a signed anchor: where the log stands, to be kept elsewhere
+    #[cfg(feature = "command")]
     Anchor(AnchorArgs),
     /// Move a ledger to another database, hashes and all, or go on where that was interrupted
+    #[cfg(feature = "command")]
     Copy(CopyArgs),
     /// Write the ledger of this moment with its signing key into a folder, beside a running server too
+    #[cfg(feature = "command")]
     Backup(BackupArgs),
     /// Put a backup into an empty place and verify it; interrupted, it can be run again
+    #[cfg(feature = "command")]
     Restore(RestoreArgs),
     /// Take in from the topics what an older backup lacks
-    Recover(RecoverArgs),
+    #[cfg(all(feature = "command", feature = "query"))]
+    Recover(crate::cli::recover::RecoverArgs),
     /// Make the tables of a write database, or bring them up to date, as its owner
+    #[cfg(feature = "command")]
     Migrate(MigrateArgs),
     /// Build views anew from this node's copy of the log, beside the live ones, and switch
+    #[cfg(all(feature = "command", feature = "query"))]
     Rebuild(RebuildArgs),
     /// Print all views in one canonical form, to compare
+    #[cfg(feature = "query")]
     Dump,
     /// Bring in bank transactions (CSV) or a whole log (NDJSON)
-    Import(Box<ImportArgs>),
+    #[cfg(all(feature = "command", feature = "query"))]
+    Import(Box<crate::cli::import::ImportArgs>),
     /// Write all events, in order
+    #[cfg(feature = "command")]
     Export(ExportArgs),
     /// Fill an empty data folder with two customers, an admin, and a few months of history
+    #[cfg(feature = "command")]
     Demo,
     /// People who may sign in
+    #[cfg(feature = "command")]
     User(UserArgs),
     /// Session tokens
+    #[cfg(feature = "command")]
     #[command(subcommand)]
     Token(TokenCommand),
 }
@@ -93,19 +109,32 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RoleName {
     /// Takes commands and answers queries
+    #[cfg(all(feature = "command", feature = "query"))]
     All,
     /// Takes commands, signs people in, carries transfers to their end, publishes the log
+    #[cfg(feature = "command")]
     Command,
     /// Answers queries, serves pages and live streams
+    #[cfg(feature = "query")]
     Query,
 }
 
 impl RoleName {
+    /// What a process does if it is not told: all that this build can.
+    const DEFAULT: &str = match (cfg!(feature = "command"), cfg!(feature = "query")) {
+        (true, true) => "all",
+        (true, false) => "command",
+        (false, _) => "query",
+    };
+
     /// As it is given.
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(all(feature = "command", feature = "query"))]
             Self::All => "all",
+            #[cfg(feature = "command")]
             Self::Command => "command",
+            #[cfg(feature = "query")]
             Self::Query => "query",
         }
     }
@@ -133,15 +162,18 @@ impl std::str::FromStr for BusUrl {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// What this process does; split roles meet on --bus and nowhere else
-    #[arg(long, env = "DAYBOOK_ROLE", default_value = "all", value_name = "ROLE")]
+    #[arg(long, env = "DAYBOOK_ROLE", default_value = RoleName::DEFAULT, value_name = "ROLE")]
     pub role: RoleName,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// The same as its owner: its tables are made or brought up to date first. Without it, their version is only checked
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
     pub write_db_admin: Option<DbUrl>,
     /// The read database of this process alone, sqlite:PATH or postgres://…; the data folder's if absent
+    #[cfg(feature = "query")]
     #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
     pub read_db: Option<DbUrl>,
     /// Where the sides meet: in-process, or kafka://HOST:PORT,…/TOPIC-PREFIX
@@ -151,17 +183,21 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", value_delimiter = ';', value_name = "KEY=VALUE")]
     pub kafka_config: Vec<String>,
     /// Partitions of the topic of events, where it has to be made
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_KAFKA_PARTITIONS", default_value = "4", value_name = "PARTITIONS",
         value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub kafka_partitions: i32,
     /// Copies of each topic that has to be made; three, or as many as there are brokers, if absent
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_KAFKA_REPLICATION", value_name = "COPIES",
         value_parser = clap::value_parser!(i32).range(1..=100))]
     pub kafka_replication: Option<i32>,
     /// The key that signs sessions, the same for all command nodes; made if absent, in the data folder by default
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
     pub session_key_file: Option<PathBuf>,
     /// Public keys of the command nodes, for a query node: `daybook token public-key` prints one
+    #[cfg(feature = "query")]
     #[arg(long, env = "DAYBOOK_SESSION_PUBLIC_KEYS", value_delimiter = ',', value_name = "KEY")]
     pub session_public_keys: Vec<Hash>,
     /// Address and port to listen on
@@ -183,9 +219,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_ALLOW_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub allow_insecure_http: bool,
     /// Fill an empty data folder with demo data first, and print who can sign in
+    #[cfg(all(feature = "command", feature = "query"))]
     #[arg(long, env = "DAYBOOK_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
     /// Commands that wait for a commit at most; more are refused at once
+    #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_QUEUE", default_value = "8192", value_name = "COMMANDS",
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub queue: usize,
@@ -213,6 +251,7 @@ pub struct ServeArgs {
     pub request_timeout: Duration,
 }
 
+#[cfg(feature = "command")]
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Check against this anchor too: finds a removed tail or stream, and history rewritten with new hashes
@@ -227,6 +266,7 @@ pub struct VerifyArgs {
     pub write_db: Option<DbUrl>,
 }
 
+#[cfg(feature = "command")]
 #[derive(Debug, Args)]
 pub struct AnchorArgs {
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
@@ -234,6 +274,7 @@ pub struct AnchorArgs {
     pub write_db: Option<DbUrl>,
 }
 
+#[cfg(all(feature = "command", feature = "query"))]
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
     /// Only this one; all if absent
@@ -241,6 +282,7 @@ pub struct RebuildArgs {
     pub projection: Option<String>,
 }
 
+#[cfg(feature = "command")]
 #[derive(Debug, Args)]
 pub struct UserArgs {
     #[command(subcommand)]
@@ -250,6 +292,7 @@ pub struct UserArgs {
     pub write_db: Option<DbUrl>,
 }
 
+#[cfg(feature = "command")]
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add someone; prints a password unless one comes on stdin
@@ -286,6 +329,7 @@ pub enum UserCommand {
     },
 }
 
+#[cfg(feature = "command")]
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Print a session token for someone, good for 15 minutes and for renewals

@@ -187,25 +187,37 @@ pub struct AccountRows {
     /// Whose they are, where an admin looks.
     owners: Vec<Person>,
     locale: Locale,
+    /// Each is followed by itself: a page of a list which may be too long to be followed as one.
+    each: bool,
 }
 
-from_json! { AccountRows { accounts, owners, locale } }
+from_json! { AccountRows { accounts, owners, locale, each } }
 
 impl AccountRows {
     /// `whole`: all that the viewer has are on this page, so that a new one joins the list.
     /// `owners`: for admins.
     pub fn new(accounts: Vec<AccountView>, owners: Vec<Person>, locale: Locale, whole: bool) -> Self {
-        Self { accounts: List::new(accounts, newcomers(whole)), owners, locale }
+        Self { accounts: List::new(accounts, newcomers(whole)), owners, locale, each: false }
+    }
+
+    /// A page of all accounts, no longer than one stream follows.
+    pub fn page(accounts: Vec<AccountView>, owners: Vec<Person>, locale: Locale) -> Self {
+        Self { each: true, ..Self::new(accounts, owners, locale, false) }
     }
 }
 
 impl Part for AccountRows {
     fn follows(&self) -> Vec<LiveQuery> {
-        vec![LiveQuery::Accounts]
+        if self.each {
+            self.accounts.rows.iter().map(|account| LiveQuery::Account(account.id)).collect()
+        } else {
+            vec![LiveQuery::Accounts]
+        }
     }
 
     fn on_rows(&mut self, query: &str, rows: Json<'_>, reset: bool) -> bool {
-        query == "accounts" && self.accounts.receive(rows, reset, &|_| true)
+        let ours = if self.each { query.starts_with("account:") } else { query == "accounts" };
+        ours && self.accounts.receive(rows, reset, &|_| true)
     }
 
     fn draw(&self, html: &mut Html) {

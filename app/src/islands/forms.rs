@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     domain::Currency,
+    links,
     live::tab::{self, News},
     locale::Locale,
     wire::{FromJson as _, Json, Position},
@@ -44,6 +45,12 @@ impl Answer {
 
     fn text(&self, name: &str) -> String {
         self.field(name).and_then(|text| text.as_string()).unwrap_or_default()
+    }
+
+    /// The first event that was stored.
+    fn event(&self) -> Option<String> {
+        let first = js_sys::Reflect::get_u32(&self.field("events")?.into(), 0).ok()?;
+        js_sys::Reflect::get(&first, &"event_id".into()).ok()?.as_string()
     }
 }
 
@@ -170,8 +177,9 @@ fn accepted(form: &HtmlFormElement, command: &Command, answer: &Answer, sent: Se
     };
     tab::remember(position);
     if let Some(next) = next.filter(|next| next.has_attribute("data-go")) {
-        // The other page waits for the position, and says so if it takes long.
-        return tab::go(&next.value());
+        // The other page waits for the position, says so if it takes long, and tells what was done.
+        let next = next.value();
+        return tab::go(&answer.event().map_or(next.clone(), |event| links::with_done(&next, event)));
     }
     let done = command.element.get_attribute("data-done").unwrap_or_else(|| "Done".to_owned());
     let money = body.get("amount").as_string().and_then(|amount| command.money(&amount));

@@ -109,6 +109,17 @@ pub fn AccountRows(
     drawn(&accounts::AccountRows::new(accounts, owners, locale, whole), position)
 }
 
+/// A page of all accounts.
+#[component]
+pub fn AccountPageRows(
+    accounts: Vec<AccountView>,
+    owners: Vec<Person>,
+    position: Position,
+    locale: Locale,
+) -> impl IntoView {
+    drawn(&accounts::AccountRows::page(accounts, owners, locale), position)
+}
+
 /// An account's statement. `live`: the newest entries in the order they were entered, unfiltered, so that new ones join
 /// on top; else they are counted and offered. `pending`: transfers that hold or promise money now. `by_date`: the balance
 /// runs by effective date, and is headed so. `carried`: there are older entries, and what they came to stands below.

@@ -4,6 +4,7 @@
 //! (R5), and answers with the right status. What one may not see is the not-found page, like what does not exist.
 
 mod account;
+mod accounts;
 mod csv;
 mod fault;
 mod fields;
@@ -22,6 +23,7 @@ mod visit;
 use leptos::prelude::*;
 
 pub use account::{account, slip};
+pub use accounts::accounts;
 pub use csv::statement_csv;
 pub use open_account::open_account;
 pub use overview::overview;

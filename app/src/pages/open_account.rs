@@ -2,7 +2,12 @@
 
 use leptos::prelude::*;
 
-use crate::{api::AppError, domain::Currency, islands::CommandForm};
+use crate::{
+    api::AppError,
+    domain::{AccountId, Currency},
+    islands::CommandForm,
+    links,
+};
 
 use super::{
     Nav, Sheet, Visit,
@@ -66,6 +71,8 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         };
         (owner.view(&refusal), limit.view(&refusal))
     });
+    // Known beforehand, so that its page is where one arrives.
+    let account = AccountId(uuid::Uuid::now_v7());
     let (name, refused, whole) = (name.view(&refusal), refusal.of("currency"), refusal.whole());
     let body = view! {
         <nav aria-label="Where this is">
@@ -86,7 +93,8 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
             <CommandForm locale done="Opened".to_owned() nostrip:refused=whole>
                 <form class="form" method="post" action=ENDPOINT>
                     {hidden("command_id", uuid::Uuid::now_v7().to_string())}
-                    <input type="hidden" name="next" value="/" data-go />
+                    {hidden("account_id", account.to_string())}
+                    <input type="hidden" name="next" value=links::account(account) data-go />
                     {name}
                     <div class="field" data-refused=refused.as_ref().map(|_| "")>
                         <label for="currency">"Currency"</label>

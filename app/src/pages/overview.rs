@@ -23,14 +23,14 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let title = totals_title(&seen.value.totals, &locale);
     let owners: BTreeSet<_> = seen.value.accounts.iter().map(|account| account.owner).collect();
     let owners = visit.people(owners.into_iter().collect()).await?;
-    let body = accounts(&visit, &seen, owners);
+    let body = body(&visit, &seen, owners);
     Ok(Sheet { title, nav: Nav::Accounts, shown: Some((&seen).into()), ..Sheet::of(body) })
 }
 
 /// An overview shows no more accounts: with as many there may be others, and a list is not added to.
 const MOST_ACCOUNTS: usize = 100;
 
-fn accounts(visit: &Visit, seen: &Seen<Overview>, owners: Vec<Person>) -> AnyView {
+fn body(visit: &Visit, seen: &Seen<Overview>, owners: Vec<Person>) -> AnyView {
     let (locale, position) = (visit.locale, seen.position);
     let Overview { accounts, totals, latest } = &seen.value;
     let whole = accounts.len() < MOST_ACCOUNTS;
@@ -49,6 +49,14 @@ fn accounts(visit: &Visit, seen: &Seen<Overview>, owners: Vec<Person>) -> AnyVie
             </div>
         </div>
         <AccountRows accounts=accounts.clone() owners position locale whole />
+        {(!whole || visit.viewer.is_admin())
+            .then(|| {
+                view! {
+                    <nav class="paging" aria-label="More accounts">
+                        <a href="/accounts">"All accounts"</a>
+                    </nav>
+                }
+            })}
         <section class="section">
             <LatestRows rows=latest.clone() accounts=accounts.clone() position locale />
         </section>

@@ -53,7 +53,7 @@ pub async fn run(rounds: usize) {
 }
 
 /// Events a second that `clients` get acknowledged, each sending its next command when it has the answer to the last.
-async fn deposit_for(time: Duration, clients: usize, writer: &Writer, accounts: &[AccountId]) -> f64 {
+pub async fn deposit_for(time: Duration, clients: usize, writer: &Writer, accounts: &[AccountId]) -> f64 {
     let (started, next) = (Instant::now(), AtomicUsize::new(0));
     let deposit = async || {
         while started.elapsed() < time {

@@ -48,7 +48,7 @@ const OF_A_SESSION: usize = 10;
 const COMMANDS: usize = 200;
 
 /// A stream has shown everything up to here, at this moment.
-type Arrival = (u64, Instant);
+pub type Arrival = (u64, Instant);
 
 pub async fn run(rounds: usize) {
     let folder = folder();
@@ -98,7 +98,7 @@ pub async fn run(rounds: usize) {
             let answer =
                 posting.call(&deposit_request("/api/v1/commands/DepositMoney", &token(&keys, 0), account)).await;
             let position = serde_json::from_slice::<app::wire::Receipt>(&answer).unwrap().position;
-            times.extend(until_all(&mut arrivals, position, started).await);
+            times.extend(until_all(&mut arrivals, STREAMS, position, started).await);
         }
         let (mut commits, mut reads, mut broadcasts) = (vec![], vec![], vec![]);
         for at in 0..COMMANDS {
@@ -107,7 +107,7 @@ pub async fn run(rounds: usize) {
             reads.push(timed(|| bare_read_commits(&read, &event)));
             let (started, position) = (Instant::now(), (round * COMMANDS + at + 1) as u64);
             told.send(position).unwrap();
-            broadcasts.extend(until_all(&mut bare_arrivals, Position(position), started).await);
+            broadcasts.extend(until_all(&mut bare_arrivals, STREAMS, Position(position), started).await);
         }
         // The first round warms up.
         if round > 0 {
@@ -142,7 +142,7 @@ fn token(keys: &SigningKeys, session: u128) -> String {
     seal(&viewer, KeyId::of(&keys.verifying_key()), |message| keys.sign(message))
 }
 
-async fn open_account(connection: &mut Connection, token: &str) -> AccountId {
+pub async fn open_account(connection: &mut Connection, token: &str) -> AccountId {
     let id = AccountId(Uuid::now_v7());
     let body = format!(r#"{{"account_id":"{id}","name":"Everyday","currency":"CZK"}}"#);
     let request = format!(
@@ -160,7 +160,7 @@ async fn open_account(connection: &mut Connection, token: &str) -> AccountId {
 }
 
 /// Reports each position that the stream says after `mark`.
-async fn listen(mut stream: TcpStream, mark: &'static str, arrived: mpsc::UnboundedSender<Arrival>) {
+pub async fn listen(mut stream: TcpStream, mark: &'static str, arrived: mpsc::UnboundedSender<Arrival>) {
     let mut buffer = Vec::new();
     while stream.read_buf(&mut buffer).await.is_ok_and(|read| read > 0) {
         let now = Instant::now();
@@ -176,14 +176,15 @@ async fn listen(mut stream: TcpStream, mark: &'static str, arrived: mpsc::Unboun
     }
 }
 
-/// How long each stream took to show `position`.
-async fn until_all(
+/// How long each of so many streams took to show `position`.
+pub async fn until_all(
     arrivals: &mut mpsc::UnboundedReceiver<Arrival>,
+    streams: usize,
     position: Position,
     started: Instant,
 ) -> Vec<Duration> {
-    let mut times = Vec::with_capacity(STREAMS);
-    while times.len() < STREAMS {
+    let mut times = Vec::with_capacity(streams);
+    while times.len() < streams {
         let (shown, at) = arrivals.recv().await.unwrap();
         if shown >= position.0 {
             times.push(at - started);
@@ -192,7 +193,7 @@ async fn until_all(
     times
 }
 
-async fn bare_stream(
+pub async fn bare_stream(
     State(told): State<broadcast::Sender<u64>>,
 ) -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     // As many bytes as a message of ours.
@@ -203,7 +204,7 @@ async fn bare_stream(
     }))
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
+pub fn timed(work: impl FnOnce()) -> Duration {
     let started = Instant::now();
     work();
     started.elapsed()

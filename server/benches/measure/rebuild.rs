@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use app::wire::Position;
-use rusqlite::{Connection, params_from_iter, types::Value};
+use rusqlite::{Connection, Statement, params_from_iter, types::Value};
 use server::read::{
     database::ReadDb,
     feed::Feed,
@@ -20,10 +20,11 @@ const EVENTS: usize = 500_000;
 const BATCH: usize = 40_000;
 
 /// Rows of all tables, to be inserted with the event at which they changed last; and the statements that insert them.
-struct Rows {
+pub struct Rows {
     statements: Vec<String>,
     by_position: BTreeMap<i64, Vec<(usize, Vec<Value>)>>,
-    ddl: String,
+    /// Makes the tables, each beside the one it is like.
+    pub ddl: String,
     tables: Vec<&'static str>,
 }
 
@@ -62,7 +63,7 @@ pub async fn run(rounds: usize) {
 }
 
 impl Rows {
-    fn read(file: &Path) -> Self {
+    pub fn read(file: &Path) -> Self {
         let db = Connection::open(file).unwrap();
         let mut rows = Self { statements: vec![], by_position: BTreeMap::new(), ddl: String::new(), tables: vec![] };
         for projection in projections::all() {
@@ -91,7 +92,7 @@ impl Rows {
         let db = connection(file);
         db.execute_batch(&self.ddl).unwrap();
         db.execute_batch("BEGIN").unwrap();
-        let mut inserts: Vec<_> = self.statements.iter().map(|sql| db.prepare(sql).unwrap()).collect();
+        let mut inserts = self.inserts(&db);
         let scanner = connection(file);
         let mut scan = scanner
             .prepare(
@@ -104,9 +105,7 @@ impl Rows {
         while let Some(event) = events.next().unwrap() {
             let position: i64 = event.get_unwrap(0);
             std::hint::black_box(event.get_ref_unwrap(6).as_blob().unwrap());
-            for (statement, values) in self.by_position.get(&position).into_iter().flatten() {
-                inserts[*statement].execute(params_from_iter(values)).unwrap();
-            }
+            self.insert_at(position, &mut inserts);
             seen += 1;
             if seen % BATCH == 0 {
                 db.execute_batch("COMMIT; BEGIN").unwrap();
@@ -114,6 +113,16 @@ impl Rows {
         }
         db.execute_batch("COMMIT").unwrap();
         assert_eq!(seen, EVENTS);
+    }
+
+    pub fn inserts<'d>(&self, db: &'d Connection) -> Vec<Statement<'d>> {
+        self.statements.iter().map(|sql| db.prepare(sql).unwrap()).collect()
+    }
+
+    pub fn insert_at(&self, position: i64, inserts: &mut [Statement<'_>]) {
+        for (statement, values) in self.by_position.get(&position).into_iter().flatten() {
+            inserts[*statement].execute(params_from_iter(values)).unwrap();
+        }
     }
 
     fn drop(&self, file: &Path) {
@@ -125,7 +134,7 @@ impl Rows {
 }
 
 /// As the read database's own connection that writes.
-fn connection(file: &Path) -> Connection {
+pub fn connection(file: &Path) -> Connection {
     let db = Connection::open(file).unwrap();
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; \

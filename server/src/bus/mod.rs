@@ -4,8 +4,10 @@
 //! position it wants to go on; what it was sent before and asks for again, it gets again.
 
 pub mod head;
+#[cfg(all(feature = "command", feature = "query"))]
 mod in_process;
 pub mod kafka;
+#[cfg(feature = "command")]
 mod lease;
 mod status;
 
@@ -17,7 +19,9 @@ use app::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+#[cfg(all(feature = "command", feature = "query"))]
 pub use in_process::InProcess;
+#[cfg(feature = "command")]
 pub use lease::{Fence, Lease};
 pub use status::{BusStatus, OddMessage, PartitionStatus, ReplayAsked};
 

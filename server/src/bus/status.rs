@@ -48,17 +48,18 @@ pub struct PartitionStatus {
     pub paused: bool,
 }
 
-/// Odd messages that are kept.
-const KEPT: usize = 20;
-
+#[cfg(feature = "query")]
 impl BusStatus {
+    /// Odd messages that are kept.
+    const KEPT: usize = 20;
+
     pub(super) fn note_odd(&mut self, message: OddMessage, ours: bool) {
         if ours {
             self.damaged += 1;
         } else {
             self.foreign += 1;
         }
-        if self.odd.len() == KEPT {
+        if self.odd.len() == Self::KEPT {
             self.odd.remove(0);
         }
         self.odd.push(message);

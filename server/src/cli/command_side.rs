@@ -1,19 +1,21 @@
 //! The command side of a process at work: the log and its writer, sign-in, the process manager, and what it tells the bus.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::wire::{Envelope, Position};
 use prometheus_client::registry::Registry;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{tasks::Tasks, waiting::until_it_answers};
 use crate::{
     bus::{
-        InProcess, LogHead, LogSource,
+        LogHead, LogSource,
         head::HeadKeys,
         kafka::{KafkaSettings, Relay, RelayParts, RelayStatus, compare, said},
     },
+    config::DataDir,
     db_url::DbUrl,
     metrics::{CommandMetrics, CommandParts},
     token::Revocations,
@@ -26,7 +28,7 @@ use crate::{
         log_source::{WriteLog, head_signer},
         process_manager::{ProcessManager, ProcessStatus},
         relay_lease::RelayLease,
-        store::{Head, OpenError, StoreError},
+        store::{Head, OpenError, StoreError, connect_options},
         writer::{Clock, SystemClock, Writer, WriterSettings},
     },
 };
@@ -35,6 +37,43 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// How long brokers may take at start to say what they hold.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// KiB of pages that a database keeps in memory where it is to be small.
+pub(super) const SMALL_PAGES: u32 = 8 * 1024;
+
+/// What the command side works with.
+pub struct WriteParts {
+    pub url: DbUrl,
+    /// The same as its owner: brings it up to date first.
+    pub admin: Option<DbUrl>,
+    pub keys: Arc<SigningKeys>,
+    /// The keys were made just now.
+    pub fresh_key: bool,
+    pub settings: WriterSettings,
+    /// Leaves the machine's memory to others.
+    pub small: bool,
+}
+
+impl WriteParts {
+    /// With the keys in the file `key`, made if it is not there.
+    pub fn open(url: DbUrl, key: &Path, settings: WriterSettings) -> anyhow::Result<Self> {
+        let fresh_key = !key.exists();
+        Ok(Self {
+            url,
+            admin: None,
+            keys: Arc::new(SigningKeys::load_or_create(key)?),
+            fresh_key,
+            settings,
+            small: false,
+        })
+    }
+}
+
+/// The people's table of the write database in this folder, which the store has brought up to date.
+pub async fn people_pool(data: &DataDir) -> anyhow::Result<SqlitePool> {
+    let options = connect_options(&data.write_db());
+    Ok(SqlitePoolOptions::new().max_connections(2).connect_with(options).await?)
+}
 
 /// The command side of a process.
 pub struct CommandSide {
@@ -60,10 +99,19 @@ pub struct CommandSide {
 }
 
 impl CommandSide {
+    /// As these parts say, its database brought up to date first where its owner is known; publishes to `bus` later.
+    pub async fn open(parts: WriteParts, bus: Option<&KafkaSettings>) -> anyhow::Result<Self> {
+        let WriteParts { url, admin, keys, fresh_key, settings, small } = parts;
+        if let Some(admin) = admin {
+            WriteDb::migrate(&admin, Some(&url)).await.with_context(|| format!("bringing {admin} up to date"))?;
+        }
+        Self::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings, bus).await
+    }
+
     /// Opens the write database at `url`, waiting for it where it is away, and starts everything that commands need.
     /// `pages`: see [`WriteDb::open`]. The flag beside the keys says that they were made just now. Refuses a log that is not
     /// the one on `bus`.
-    pub async fn start(
+    async fn start(
         url: &DbUrl,
         pages: Option<u32>,
         (keys, fresh_key): (Arc<SigningKeys>, bool),
@@ -150,8 +198,9 @@ impl CommandSide {
     }
 
     /// The bus of this process alone.
-    pub fn in_process(&self) -> InProcess {
-        InProcess::new(self.log.clone(), self.heads.clone(), self.db.people.changes())
+    #[cfg(feature = "query")]
+    pub fn in_process(&self) -> crate::bus::InProcess {
+        crate::bus::InProcess::new(self.log.clone(), self.heads.clone(), self.db.people.changes())
     }
 
     /// Publishes the log and what is known of people to Kafka, from now on; of several command nodes one does.
@@ -201,7 +250,7 @@ impl CommandSide {
     /// The rest, after [`Self::stop_commands`].
     pub async fn close(self) -> anyhow::Result<()> {
         self.telling.end().await;
-        Ok(self.db.close().await?)
+        self.db.close().await.context("closing the log")
     }
 }
 

@@ -13,8 +13,10 @@ use clap::{Args, ValueEnum};
 use crate::{
     config::DataDir,
     db_url::DbUrl,
-    import::log_file::{self, LogFileError},
-    write::database::WriteDb,
+    write::{
+        database::WriteDb,
+        log_file::{self, LogFileError},
+    },
 };
 
 #[derive(Debug, Args)]

@@ -15,10 +15,11 @@ use super::{node::Node, verify::progress_bar};
 use crate::{
     config::{Common, DataDir},
     db_url::DbUrl,
-    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError, log_file},
+    import::{self, BadRow, Check, Checked, Direct, Http, Ledger, Outcome, Plan, SendError},
     write::{
         database::WriteDb,
         keys::SigningKeys,
+        log_file,
         writer::{Clock as _, SystemClock},
     },
 };

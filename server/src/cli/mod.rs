@@ -7,23 +7,41 @@ macro_rules! say {
     };
 }
 
+#[cfg(feature = "command")]
 mod anchor;
+#[cfg(feature = "command")]
 pub mod backup;
+#[cfg(all(feature = "command", feature = "query"))]
+mod both_sides;
+#[cfg(feature = "command")]
 mod command_side;
+#[cfg(feature = "command")]
 pub mod copy;
+#[cfg(feature = "command")]
 pub mod demo;
+#[cfg(feature = "query")]
 mod dump;
+#[cfg(feature = "command")]
 pub mod export;
+pub mod health;
+#[cfg(all(feature = "command", feature = "query"))]
 pub mod import;
 pub mod node;
+#[cfg(feature = "query")]
 mod query_side;
+#[cfg(all(feature = "command", feature = "query"))]
 mod rebuild;
+#[cfg(all(feature = "command", feature = "query"))]
 pub mod recover;
 mod role;
 pub mod serve;
+#[cfg(feature = "command")]
 mod tasks;
+#[cfg(feature = "command")]
 mod token;
+#[cfg(feature = "command")]
 pub mod user;
+#[cfg(feature = "command")]
 mod verify;
 mod waiting;
 
@@ -35,29 +53,41 @@ use std::{
 use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
 
-use crate::{
-    config::{Cli, Command, Common, DataDir, LogFormat, TokenCommand},
-    db_url::DbUrl,
-};
+use crate::config::{Cli, Command, Common, DataDir, LogFormat};
 
 /// Does what the command line says.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
     match cli.command {
+        Command::Health(args) => health::run(args).await,
         Command::Serve(args) => serve::run(&open(common)?, *args).await,
+        #[cfg(feature = "command")]
         Command::Verify(args) => verify::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        #[cfg(feature = "command")]
         Command::Anchor(args) => anchor::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        #[cfg(feature = "command")]
         Command::Copy(args) => copy::run(args).await,
+        #[cfg(feature = "command")]
         Command::Backup(args) => backup::back_up(&ledger(common, args.write_db.as_ref())?, args).await,
+        #[cfg(feature = "command")]
         Command::Restore(args) => backup::restore(&open(common)?, args).await,
+        #[cfg(all(feature = "command", feature = "query"))]
         Command::Recover(args) => recover::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        #[cfg(feature = "command")]
         Command::Migrate(args) => copy::migrate(args).await,
+        #[cfg(all(feature = "command", feature = "query"))]
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
-        Command::Dump => dump::run(&existing(common)?).await,
+        #[cfg(feature = "query")]
+        Command::Dump => dump::run(common).await,
+        #[cfg(all(feature = "command", feature = "query"))]
         Command::Import(args) => import::run(common, *args).await,
+        #[cfg(feature = "command")]
         Command::Export(args) => export::run(&ledger(common, args.write_db.as_ref())?, args).await,
+        #[cfg(feature = "command")]
         Command::Demo => demo::run(&open(common)?).await,
+        #[cfg(feature = "command")]
         Command::User(command) => user::run(&open(common)?, command).await,
+        #[cfg(feature = "command")]
         Command::Token(command) => token::run(&token_folder(common, &command)?, command).await,
     }
 }
@@ -88,19 +118,22 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
 }
 
 /// The data folder of a ledger that may be elsewhere.
-fn ledger(common: &Common, write_db: Option<&DbUrl>) -> anyhow::Result<DataDir> {
+#[cfg(feature = "command")]
+fn ledger(common: &Common, write_db: Option<&crate::db_url::DbUrl>) -> anyhow::Result<DataDir> {
     if write_db.is_some() { open(common) } else { existing(common) }
 }
 
 /// A key can be made before there is a ledger; a token belongs to one.
-fn token_folder(common: &Common, command: &TokenCommand) -> anyhow::Result<DataDir> {
+#[cfg(feature = "command")]
+fn token_folder(common: &Common, command: &crate::config::TokenCommand) -> anyhow::Result<DataDir> {
     match command {
-        TokenCommand::PublicKey { .. } => open(common),
-        TokenCommand::Create { write_db, .. } => ledger(common, write_db.as_ref()),
+        crate::config::TokenCommand::PublicKey { .. } => open(common),
+        crate::config::TokenCommand::Create { write_db, .. } => ledger(common, write_db.as_ref()),
     }
 }
 
 /// For what only looks: a mistyped folder is not to become an empty ledger.
+#[cfg(feature = "command")]
 fn existing(common: &Common) -> anyhow::Result<DataDir> {
     if !common.data_dir.join("write.sqlite").exists() {
         bail!("there is no ledger in {} (--data-dir says where)", common.data_dir.display());

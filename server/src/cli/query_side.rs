@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use app::wire::Hash;
+use ed25519_dalek::VerifyingKey;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::waiting::until_it_answers;
 use crate::{
-    bus::Bus,
+    bus::{
+        Bus,
+        head::HeadKeys,
+        kafka::{KafkaBus, KafkaSettings},
+    },
     db_url::DbUrl,
     metrics::QueryMetrics,
     read::{
@@ -26,6 +32,27 @@ pub struct QuerySide {
     pub queries: Arc<SqlQueries>,
     pub hub: Arc<Hub>,
     reading: CancellationToken,
+}
+
+/// The public keys of these bytes.
+pub fn public_keys(keys: &[Hash]) -> anyhow::Result<Vec<VerifyingKey>> {
+    let mut known = Vec::new();
+    for key in keys {
+        let Ok(read) = VerifyingKey::from_bytes(&key.0) else {
+            bail!("{key} is no public key: `daybook token public-key` prints the one of a command node");
+        };
+        known.push(read);
+    }
+    Ok(known)
+}
+
+/// Hears of the world through Kafka until `listening` is cancelled; log heads count that one of `keys` signed.
+pub(super) fn listen(
+    settings: KafkaSettings,
+    keys: impl IntoIterator<Item = VerifyingKey>,
+    listening: CancellationToken,
+) -> anyhow::Result<Arc<dyn Bus>> {
+    Ok(KafkaBus::start(settings, HeadKeys::new(keys), listening)?)
 }
 
 impl QuerySide {

@@ -2,30 +2,41 @@
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::node::{BusChoice, Role, WriteParts, public_keys};
+#[cfg(all(feature = "command", feature = "query"))]
+use super::node::BusChoice;
+use super::node::Role;
 use crate::{
     bus::kafka::KafkaSettings,
     config::{BusUrl, DataDir, RoleName, ServeArgs},
-    write::writer::WriterSettings,
 };
 
 /// The role, with its keys read.
 pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
-    check(args)?;
-    let read = data.read_url(args.read_db.as_ref());
-    Ok(match (args.role, kafka(args)?) {
-        (RoleName::All, None) => Role::All { write: write(data, args)?, read, bus: BusChoice::InProcess },
-        (RoleName::All, Some(bus)) => Role::All { write: write(data, args)?, read, bus: BusChoice::Kafka(bus) },
-        (RoleName::Command, Some(bus)) => Role::Command { write: write(data, args)?, bus },
-        (RoleName::Query, Some(bus)) => Role::Query { read, bus, keys: public_keys(&args.session_public_keys)? },
-        (RoleName::Command | RoleName::Query, None) => {
-            bail!("a process that has one side only meets the others on a bus: give --bus kafka://HOST:PORT/PREFIX")
+    let kafka = kafka(args)?;
+    Ok(match args.role {
+        #[cfg(all(feature = "command", feature = "query"))]
+        RoleName::All => Role::All {
+            write: write(data, args)?,
+            read: data.read_url(args.read_db.as_ref()),
+            bus: kafka.map_or(BusChoice::InProcess, BusChoice::Kafka),
+        },
+        #[cfg(feature = "command")]
+        RoleName::Command => Role::Command { write: write(data, args)?, bus: apart(kafka)? },
+        #[cfg(feature = "query")]
+        RoleName::Query => {
+            ensure!(
+                !args.session_public_keys.is_empty(),
+                "--role query needs --session-public-keys: `daybook token public-key` prints the one of a command node"
+            );
+            let keys = super::node::public_keys(&args.session_public_keys)?;
+            Role::Query { read: data.read_url(args.read_db.as_ref()), bus: apart(kafka)?, keys }
         }
     })
 }
 
 /// Whatever belongs to a side that this process does not have is refused, not passed over.
-fn check(args: &ServeArgs) -> anyhow::Result<()> {
+#[cfg(all(feature = "command", feature = "query"))]
+pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     match args.role {
         RoleName::All => {}
         RoleName::Command => {
@@ -35,35 +46,48 @@ fn check(args: &ServeArgs) -> anyhow::Result<()> {
             let writes = args.write_db.is_some() || args.write_db_admin.is_some();
             ensure!(!writes, "--role query never opens the write database: leave out --write-db and --write-db-admin");
             ensure!(args.session_key_file.is_none(), "--role query signs nothing: leave out --session-key-file");
-            ensure!(
-                !args.session_public_keys.is_empty(),
-                "--role query needs --session-public-keys: `daybook token public-key` prints the one of a command node"
-            );
         }
     }
     let public = args.role == RoleName::Query || args.session_public_keys.is_empty();
     ensure!(public, "--session-public-keys are for --role query: a command side has its own key");
     ensure!(!args.demo || args.role == RoleName::All, "--demo fills an embedded ledger: it goes with --role all");
     ensure!(!args.demo || args.write_db.is_none(), "--demo fills the data folder's ledger: leave out --write-db");
-    let kafka = matches!(args.bus, BusUrl::Kafka(_));
-    ensure!(kafka || args.kafka_config.is_empty(), "--kafka-config is for --bus kafka://…");
     Ok(())
 }
 
+/// The bus of a process that has one side only.
+fn apart(kafka: Option<KafkaSettings>) -> anyhow::Result<KafkaSettings> {
+    let Some(kafka) = kafka else {
+        bail!("a process that has one side only meets the others on a bus: give --bus kafka://HOST:PORT/PREFIX");
+    };
+    Ok(kafka)
+}
+
 fn kafka(args: &ServeArgs) -> anyhow::Result<Option<KafkaSettings>> {
-    let BusUrl::Kafka(settings) = &args.bus else { return Ok(None) };
+    let BusUrl::Kafka(settings) = &args.bus else {
+        ensure!(args.kafka_config.is_empty(), "--kafka-config is for --bus kafka://…");
+        return Ok(None);
+    };
     let mut settings = settings.clone();
     for pair in &args.kafka_config {
         settings.set(pair).context("--kafka-config")?;
     }
-    settings.partitions = args.kafka_partitions;
-    settings.replication = args.kafka_replication;
+    #[cfg(feature = "command")]
+    {
+        settings.partitions = args.kafka_partitions;
+        settings.replication = args.kafka_replication;
+    }
     Ok(Some(settings))
 }
 
-fn write(data: &DataDir, args: &ServeArgs) -> anyhow::Result<WriteParts> {
+#[cfg(feature = "command")]
+fn write(data: &DataDir, args: &ServeArgs) -> anyhow::Result<super::node::WriteParts> {
+    use crate::write::writer::WriterSettings;
     let url = data.write_url(args.write_db.as_ref());
     let key = args.session_key_file.clone().unwrap_or_else(|| data.signing_key());
     let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
-    Ok(WriteParts { admin: args.write_db_admin.clone(), ..WriteParts::open(url, &key, settings)? })
+    Ok(super::node::WriteParts {
+        admin: args.write_db_admin.clone(),
+        ..super::node::WriteParts::open(url, &key, settings)?
+    })
 }

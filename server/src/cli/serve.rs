@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{command_side::CommandSide, node::Node};
+use super::node::Node;
 use crate::{
     config::{DataDir, ServeArgs},
     metrics::{self, Metrics},
@@ -82,17 +82,19 @@ pub async fn serve(
         .metrics_listen
         .map(|address| TcpListener::bind(address).with_context(|| format!("listening on {address} for metrics")));
     let metrics = metrics.transpose()?;
-    let role = super::role::choose(data, args)?;
+    #[cfg(all(feature = "command", feature = "query"))]
+    super::role::check(args)?;
     let name = args.role.name();
     let traces = args.otlp_endpoint.as_deref().map(|endpoint| Exporting::start(endpoint, name)).transpose()?;
+    // Before the keys are looked for: they are made with the data.
+    #[cfg(all(feature = "command", feature = "query"))]
     if args.demo
         && let Some(people) = super::demo::fill(data).await.context("making demo data")?
     {
         super::demo::print(&people);
     }
-    let node = Node::run(role).await?;
-    let (ports, tokens, live) =
-        (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
+    let node = Node::run(super::role::choose(data, args)?).await?;
+    let (ports, tokens, live) = (node.ports.clone(), node.tokens.clone(), node.live.clone());
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     if let Some(listener) = metrics {
         show_metrics(listener, name, &node, &stopping)?;
@@ -122,11 +124,15 @@ fn show_metrics(
     node: &Node,
     stopping: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let metrics = Metrics::new(
-        role,
-        |registry| node.command.as_ref().map(|side| side.metrics(registry)),
-        |registry| node.query.as_ref().map(|side| side.metrics(registry)),
-    );
+    let mut metrics = Metrics::new(role);
+    #[cfg(feature = "command")]
+    if let Some(side) = &node.command {
+        metrics.show_command(|registry| side.metrics(registry));
+    }
+    #[cfg(feature = "query")]
+    if let Some(side) = &node.query {
+        metrics.show_query(|registry| side.metrics(registry));
+    }
     tracing::info!("metrics are at http://{}/metrics", listener.local_addr()?);
     let serving = metrics::serve(listener, metrics, stopping.clone());
     tokio::spawn(async move {
@@ -145,7 +151,8 @@ fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receive
         found.send_replace(Some(why));
         stopping.cancel();
     };
-    if let Some(mut relay) = node.command.as_ref().and_then(CommandSide::relay) {
+    #[cfg(feature = "command")]
+    if let Some(mut relay) = node.command.as_ref().and_then(super::command_side::CommandSide::relay) {
         let (stopping, found) = (stopping.clone(), found.clone());
         tokio::spawn(async move {
             let replaced = relay.wait_for(|status| status.replaced.is_some()).await;
@@ -155,6 +162,7 @@ fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receive
             }
         });
     }
+    #[cfg(feature = "query")]
     if let Some(read) = node.query.as_ref().map(|side| side.read.clone()) {
         let stopping = stopping.clone();
         tokio::spawn(async move {

@@ -1,13 +1,12 @@
-//! Brings what others recorded into the ledger: bank transactions from CSV, and whole logs from NDJSON.
+//! Brings what others recorded into the ledger: bank transactions from CSV.
 //!
 //! A CSV file goes in through the front door, each row a command whose id follows from format, account and transaction
 //! id: importing again changes nothing, and an interrupted import continues. The file is read twice, the first time to
-//! check every row, and never held in memory. A log goes in as it came out, byte for byte, hash for hash.
+//! check every row, and never held in memory. (A whole log goes in by [`crate::write::log_file`].)
 
 mod bad_row;
 mod balances;
 mod ledger;
-pub mod log_file;
 mod plan;
 mod records;
 mod rows;

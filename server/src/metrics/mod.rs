@@ -2,7 +2,9 @@
 //!
 //! What happens is counted where it happens; how things stand is looked at when somebody asks.
 
+#[cfg(feature = "command")]
 mod command;
+#[cfg(feature = "query")]
 mod query;
 
 use std::{net::TcpListener, sync::Arc};
@@ -16,14 +18,14 @@ use axum::{
 };
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{family::Family, gauge::Gauge, info::Info},
+    metrics::{gauge::Gauge, info::Info},
     registry::Registry,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::write::writer::WriterMetrics;
-
+#[cfg(feature = "command")]
 pub use command::{CommandMetrics, CommandParts};
+#[cfg(feature = "query")]
 pub use query::QueryMetrics;
 
 /// As Prometheus and others read it.
@@ -32,34 +34,46 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// What all names begin with.
 pub const PREFIX: &str = "daybook";
 
-/// A gauge for each of some names.
-type Gauges = Family<[(&'static str, &'static str); 1], Gauge>;
-
 /// All that a process shows.
 pub struct Metrics {
     registry: Registry,
+    #[cfg(feature = "command")]
     command: Option<CommandMetrics>,
+    #[cfg(feature = "query")]
     query: Option<QueryMetrics>,
 }
 
 impl Metrics {
-    /// Of the sides that this process has.
-    pub fn new(
-        role: &'static str,
-        command: impl FnOnce(&mut Registry) -> Option<CommandMetrics>,
-        query: impl FnOnce(&mut Registry) -> Option<QueryMetrics>,
-    ) -> Self {
+    /// Of a process without a side yet.
+    pub fn new(role: &'static str) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register("build", "Which Daybook this is, and what it does", about(role));
-        let (command, query) = (command(&mut registry), query(&mut registry));
-        Self { registry, command, query }
+        Self {
+            registry,
+            #[cfg(feature = "command")]
+            command: None,
+            #[cfg(feature = "query")]
+            query: None,
+        }
+    }
+
+    #[cfg(feature = "command")]
+    pub fn show_command(&mut self, side: impl FnOnce(&mut Registry) -> CommandMetrics) {
+        self.command = Some(side(&mut self.registry));
+    }
+
+    #[cfg(feature = "query")]
+    pub fn show_query(&mut self, side: impl FnOnce(&mut Registry) -> QueryMetrics) {
+        self.query = Some(side(&mut self.registry));
     }
 
     /// As text.
     pub fn scrape(&self) -> Result<String, std::fmt::Error> {
+        #[cfg(feature = "command")]
         if let Some(command) = &self.command {
             command.look();
         }
+        #[cfg(feature = "query")]
         if let Some(query) = &self.query {
             query.look();
         }
@@ -70,9 +84,10 @@ impl Metrics {
 }
 
 /// Registers all that any process shows, to be read for its names.
+#[cfg(all(feature = "command", feature = "query"))]
 pub fn describe(registry: &mut Registry) {
     registry.register("build", "Which Daybook this is, and what it does", about("all"));
-    WriterMetrics::default().register(registry);
+    crate::write::writer::WriterMetrics::default().register(registry);
     command::CommandGauges::new(registry);
     command::RelayGauges::new(registry);
     query::QueryGauges::new(registry).begin("accounts");

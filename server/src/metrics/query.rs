@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{Gauges, gauge, number};
+use super::{gauge, number};
 use crate::read::{ReadSide, hub::Hub};
+
+/// A gauge for each projection.
+type Gauges = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// The query side's metrics.
 pub struct QueryMetrics {

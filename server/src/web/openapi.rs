@@ -19,7 +19,10 @@ use utoipa::{
     },
 };
 
-use super::rest::{accounts, events, session, status, users};
+use super::{
+    health,
+    rest::{accounts, events, session, status, users},
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +36,7 @@ use super::rest::{accounts, events, session, status, users};
         accounts::accounts, accounts::account, accounts::statement, accounts::transfers, accounts::transfer,
         accounts::trial_balance, events::events, events::stream, status::status, status::retry,
         users::users,
+        health::alive, health::ready,
     ),
     components(schemas(
         ProblemDetails,

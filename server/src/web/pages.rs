@@ -1,4 +1,4 @@
-//! The host of pages and server functions: hands them what they need through context, and nothing else.
+//! The host of pages: hands them what they need through context, and nothing else.
 
 use app::{
     api::AppError,
@@ -9,22 +9,20 @@ use app::{
 };
 use axum::{
     Router,
-    body::Body,
     extract::{Path, Request, State},
-    response::{IntoResponse as _, Response},
-    routing::{get, post},
+    response::Response,
+    routing::get,
 };
 use leptos::prelude::provide_context;
 use leptos_axum::LeptosRoutes as _;
 
-use super::{AppState, Caller, Problem, SignedIn, assets, refill, rest::collect};
+use super::{AppState, Caller, Problem, SignedIn, assets};
 
-/// All pages, the not-found page for what is none, the download of a statement, and `/api/fn/{name}`.
+/// All pages, the not-found page for what is none, and the download of a statement.
 pub fn pages() -> Router<AppState> {
     Router::new()
         .leptos_routes_with_handler(shell::routes(), page)
         .route("/accounts/{id}/statement.csv", get(statement))
-        .route("/api/fn/{name}", post(server_function))
         .fallback(page)
 }
 
@@ -32,26 +30,7 @@ async fn page(State(state): State<AppState>, Caller(known): Caller, request: Req
     shell::respond(context(&state, known), request).await
 }
 
-async fn server_function(
-    State(state): State<AppState>,
-    Caller(known): Caller,
-    request: Request,
-) -> Result<Response, Problem> {
-    let (path, method) = (request.uri().path(), request.method().clone());
-    if server_fn::axum::get_server_fn_service(path, method).is_none() {
-        return Err(AppError::NotFound.into());
-    }
-    let (head, body) = request.into_parts();
-    let body = collect(body, state.options.max_body).await?;
-    let fields = refill::fields(&head.headers, body.clone()).await;
-    let request = Request::from_parts(head, Body::from(body));
-    let answer = leptos_axum::handle_server_fns_with_context(context(&state, known), request).await;
-    let mut answer = answer.into_response();
-    refill::refill(&mut answer, &fields);
-    Ok(answer)
-}
-
-/// What pages and server functions find in their context.
+/// What pages find in their context.
 fn context(state: &AppState, known: Known) -> impl Fn() + Clone + Send + 'static {
     let ports = state.ports.clone();
     move || {

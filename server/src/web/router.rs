@@ -13,23 +13,33 @@ use axum::{
 
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, Problem, assets, docs, health, live, openapi, pages, problem::internal, rest, security, traced};
+use super::{AppState, Problem, health, problem::internal, rest, security, traced};
+#[cfg(feature = "query")]
+use super::{assets, docs, live, openapi, pages};
 
 /// The whole web. Routes of a side that this process does not have answer 404.
 pub fn router(state: AppState) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(health::alive))
-        .route(security::LIVE, get(live::live))
         .route("/readyz", get(health::ready))
-        .route("/api/openapi.json", get(openapi::json))
-        .route("/api/docs", get(docs::page))
+        .route("/api", any(no_such_route))
+        .route("/api/", any(no_such_route))
         .route("/api/{*rest}", any(no_such_route));
     for (_, path, handler) in rest::routes() {
         router = router.route(path, handler);
     }
-    router
+    #[cfg(feature = "command")]
+    let router = router.merge(super::functions::functions());
+    #[cfg(feature = "query")]
+    let router = router
+        .route(security::LIVE, get(live::live))
+        .route("/api/openapi.json", get(openapi::json))
+        .route("/api/docs", get(docs::page))
         .merge(assets::assets())
-        .merge(pages::pages())
+        .merge(pages::pages());
+    #[cfg(not(feature = "query"))]
+    let router = router.fallback(no_such_route);
+    router
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(traced::traced))

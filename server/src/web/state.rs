@@ -15,7 +15,12 @@ use super::{
     network::{Network, PublicUrl},
     security::RateLimit,
 };
-use crate::read::hub::Hub;
+#[cfg(feature = "query")]
+pub use crate::read::hub::Hub;
+
+/// Nothing is live in a build without the query side.
+#[cfg(not(feature = "query"))]
+pub enum Hub {}
 
 /// How this server is reached, and how much it takes.
 #[derive(Debug, Clone)]

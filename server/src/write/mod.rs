@@ -8,11 +8,11 @@ mod error;
 pub mod handler;
 pub mod identity;
 pub mod keys;
+pub mod log_file;
 pub mod log_source;
 pub mod process_manager;
 pub mod recover;
 pub mod relay_lease;
 pub mod store;
 pub mod verify;
-
 pub mod writer;

@@ -251,7 +251,9 @@ async fn what_http_itself_refuses_is_a_problem_with_a_code_too() {
     wrong.refused(405, "method_not_allowed");
     assert_eq!(wrong.headers["allow"], "GET,HEAD");
     answer(anna.request(Method::GET, "/api/v1/commands/OpenAccount")).await.refused(405, "method_not_allowed");
-    anna.get("/api/v1/nothing").await.refused(404, "not_found");
+    for nothing in ["/api", "/api/", "/api/v1/nothing"] {
+        anna.get(nothing).await.refused(404, "not_found");
+    }
     anna.get("/api/v2/accounts").await.refused(404, "not_found");
     let plain = anna.request(Method::POST, "/api/v1/commands/OpenAccount").body("{}");
     answer(plain).await.refused(415, "unsupported_media_type");

@@ -392,6 +392,7 @@ async fn who_may_see_which_page_and_stream() {
         // nobody, Anna, Béla, admin
         ("/", "/".to_owned(), [AWAY, 200, 200, 200]),
         ("/sign-in", "/sign-in".to_owned(), [200, AWAY, AWAY, AWAY]),
+        ("/accounts", "/accounts".to_owned(), [AWAY, 200, 200, 200]),
         ("/accounts/open", "/accounts/open".to_owned(), [AWAY, 200, 200, 200]),
         ("/accounts/{id}", format!("/accounts/{account}"), [AWAY, 200, 404, 200]),
         ("/accounts/{id}/{slip}", format!("/accounts/{account}/deposit"), [AWAY, 200, 404, 200]),

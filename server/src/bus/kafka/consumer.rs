@@ -26,10 +26,11 @@ use super::{
     merge::{AGAIN, Lane, Merge},
     passes,
     reader::Reader,
+    received::{self, Read},
     replay::Replays,
     settings::KafkaSettings,
     topics::Topics,
-    wire::{self, Read},
+    wire,
 };
 use crate::bus::{BusError, BusStatus, Events, LogHead, OddMessage, PartitionStatus, ReplayAsked};
 
@@ -118,7 +119,7 @@ impl Subscription {
                     loop {
                         match reader.recv().await {
                             Ok(message) if wire::header(&message, wire::NODE).as_deref() == Some(node) => {
-                                return Ok(wire::read(&message));
+                                return Ok(received::read(&message));
                             }
                             Ok(_) | Err(KafkaError::PartitionEOF(_)) => {}
                             Err(error) if passes(&error) => {}
@@ -294,9 +295,11 @@ impl Events for Subscription {
 
 fn owned(message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<Came, BusError> {
     match message {
-        Ok(message) => {
-            Ok(Came::Message { partition: message.partition(), offset: message.offset(), read: wire::read(&message) })
-        }
+        Ok(message) => Ok(Came::Message {
+            partition: message.partition(),
+            offset: message.offset(),
+            read: received::read(&message),
+        }),
         Err(KafkaError::PartitionEOF(partition)) => Ok(Came::End(partition)),
         // It goes on from the beginning by itself; what is lost is a hole.
         Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetOutOfRange) => Ok(Came::Nothing),

@@ -3,16 +3,30 @@
 //! The truth is the position. Kafka's offsets and groups are not used: each node assigns all partitions to itself, and
 //! finds where to go on by the recorded time of the last event that it has, which grows with positions.
 
+#[cfg(feature = "query")]
 mod consumer;
 mod control;
+#[cfg(feature = "query")]
 mod merge;
+#[cfg(feature = "query")]
 mod node;
 mod people;
+#[cfg(feature = "query")]
+mod people_subscription;
+#[cfg(feature = "command")]
 mod producer;
 mod reader;
+mod received;
+#[cfg(feature = "command")]
 mod relay;
+#[cfg(feature = "query")]
 mod replay;
+#[cfg(feature = "query")]
+mod resume;
+#[cfg(feature = "command")]
 mod said;
+#[cfg(feature = "command")]
+mod sent;
 mod settings;
 mod topics;
 mod wire;
@@ -20,9 +34,12 @@ mod wire;
 use rdkafka::error::KafkaError;
 
 pub use control::{LOG_HEAD, REPLAY_REQUESTED, ReplayRequested};
+#[cfg(feature = "query")]
 pub use node::KafkaBus;
 pub use people::PersonMessage;
+#[cfg(feature = "command")]
 pub use relay::{Relay, RelayParts, RelayStatus};
+#[cfg(feature = "command")]
 pub use said::{Replaced, Said, compare, said};
 pub use settings::{KafkaSettings, SettingsError};
 pub use topics::{Topics, ensure};
@@ -34,12 +51,6 @@ impl From<KafkaError> for BusError {
     fn from(error: KafkaError) -> Self {
         Self(Box::new(error))
     }
-}
-
-/// Microseconds since 1970.
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Whether a client goes on by itself after this: brokers that are away, which it looks for until they are back.

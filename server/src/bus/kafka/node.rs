@@ -15,9 +15,10 @@ use super::{
     consumer::{SharedStatus, Subscription, lock},
     control::Control,
     passes,
-    people::PeopleSubscription,
-    reader::{Reader, partitions, where_to_go_on},
+    people_subscription::PeopleSubscription,
+    reader::{Reader, partitions},
     replay::{Asking, Replays},
+    resume::where_to_go_on,
     settings::KafkaSettings,
     topics::{Topics, blocking},
 };

@@ -1,10 +1,8 @@
 //! Who people are, on a compacted topic: the latest word wins, an empty one is the last.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use app::{domain::UserId, ports::Role};
-use async_trait::async_trait;
-use futures_util::FutureExt as _;
+use app::ports::Role;
 use rdkafka::{
     Offset,
     consumer::Consumer as _,
@@ -19,7 +17,7 @@ use super::{
     settings::KafkaSettings,
     topics::{ANSWER, Topics, blocking},
 };
-use crate::bus::{BusError, People, Person, PersonChange};
+use crate::bus::{BusError, Person, PersonChange};
 
 /// Key and value of a message.
 pub type Word = (String, Option<Vec<u8>>);
@@ -82,8 +80,10 @@ impl PeopleTopic {
     }
 
     /// What is here already.
-    pub fn ready(&mut self) -> Result<VecDeque<Word>, BusError> {
-        let mut ready = VecDeque::new();
+    #[cfg(feature = "command")]
+    pub fn ready(&mut self) -> Result<std::collections::VecDeque<Word>, BusError> {
+        use futures_util::FutureExt as _;
+        let mut ready = std::collections::VecDeque::new();
         while let Some(message) = self.reader.recv().now_or_never() {
             ready.extend(word(&mut self.ends, message)?);
         }
@@ -108,49 +108,4 @@ fn word(ends: &mut BTreeMap<i32, i64>, message: KafkaResult<BorrowedMessage<'_>>
         Err(error) if passes(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// A query node's subscription.
-pub struct PeopleSubscription {
-    topic: PeopleTopic,
-    /// What was read of the first word on everyone; `None` once that was brought.
-    first: Option<BTreeMap<UserId, PersonChange>>,
-}
-
-impl PeopleSubscription {
-    pub async fn open(settings: &KafkaSettings) -> Result<Self, BusError> {
-        Ok(Self { topic: PeopleTopic::open(settings).await?, first: Some(BTreeMap::new()) })
-    }
-}
-
-#[async_trait]
-impl People for PeopleSubscription {
-    async fn next(&mut self) -> Result<Vec<PersonChange>, BusError> {
-        loop {
-            if self.topic.is_read()
-                && let Some(first) = self.first.take()
-            {
-                return Ok(first.into_values().collect());
-            }
-            let Some((key, value)) = self.topic.next().await? else { continue };
-            let Some(change) = change(&key, value.as_deref()) else {
-                tracing::warn!("a message on the topic of people that is not ours");
-                continue;
-            };
-            match &mut self.first {
-                None => return Ok(vec![change]),
-                Some(first) => {
-                    let (PersonChange::Forgotten(id) | PersonChange::Known(Person { id, .. })) = &change;
-                    first.insert(*id, change.clone());
-                }
-            }
-        }
-    }
-}
-
-fn change(key: &str, value: Option<&[u8]>) -> Option<PersonChange> {
-    let id = UserId::parse(key).ok()?;
-    let Some(value) = value else { return Some(PersonChange::Forgotten(id)) };
-    let PersonMessage { name, email, roles } = serde_json::from_slice(value).ok()?;
-    Some(PersonChange::Known(Person { id, name, email, roles }))
 }

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use tokio::sync::watch;
 
-use super::{settings::KafkaSettings, topics::Topics, wire};
+use super::{sent, settings::KafkaSettings, topics::Topics};
 use crate::trace::{self, Kind, Span};
 
 /// Events that are sent and not acknowledged, at most.
@@ -162,7 +162,7 @@ impl RelayProducer {
         let mut record = BaseRecord::with_opaque_to(topic, opaque)
             .key(stream.as_bytes())
             .payload(event.payload.as_slice())
-            .headers(wire::headers(event, node, traceparent));
+            .headers(sent::headers(event, node, traceparent));
         // What is sent again is kept for an hour from now, however old the event is.
         if node.is_none() {
             record = record.timestamp(event.recorded_at / 1000);

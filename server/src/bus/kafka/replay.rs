@@ -10,7 +10,6 @@ use rdkafka::{
 
 use super::{
     control::{Control, ReplayRequested},
-    now,
     reader::Reader,
     settings::KafkaSettings,
     topics::Topics,
@@ -52,6 +51,12 @@ impl Asking {
             tracing::warn!(%error, "a replay could not be asked for; it is tried again");
         }
     }
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// One subscription's replays.

@@ -9,9 +9,9 @@ use rdkafka::{Message as _, Offset, consumer::Consumer as _, error::KafkaError};
 use super::{
     control::Control,
     reader::{Reader, partitions},
+    received,
     settings::KafkaSettings,
     topics::{ANSWER, Topics, blocking},
-    wire,
 };
 use crate::bus::{BusError, LogHead, LogSource, head::HeadKeys};
 
@@ -76,7 +76,7 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
     for partition in 0..count.0 {
         let mut last: Option<Envelope> = None;
         last_messages(&settings, &topics.events, partition, |message| {
-            if let wire::Read::Event(event) = wire::read(message)
+            if let received::Read::Event(event) = received::read(message)
                 && last.as_ref().is_none_or(|last| last.position < event.position)
             {
                 last = Some(*event);

@@ -10,7 +10,8 @@ use axum::{Json, extract::State};
 use super::{
     super::{Admin, AppState, SignedIn},
     Answer,
-    input::{Params, Segment},
+    input::Segment,
+    params::Params,
 };
 
 /// Accounts: one's own; an admin's: all.

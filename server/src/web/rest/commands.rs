@@ -10,7 +10,7 @@ use axum::{Json, extract::State, http::HeaderMap};
 use super::{
     super::{AppState, SignedIn, problem::new_id},
     Answer,
-    input::{JsonBody, Segment, header_text},
+    input::{JsonBody, Segment},
     wanted::unreadable,
 };
 
@@ -36,4 +36,28 @@ pub async fn send(
         .map(|version| version.parse::<Version>().map_err(|_| unreadable("If-Match", version)))
         .transpose()?;
     Ok(Json(port.send(&viewer, command_id, command, expected).await?))
+}
+
+impl JsonBody {
+    /// The command `name`; `None` if people have no such command.
+    pub fn command(&self, name: &str) -> Option<Result<Command, AppError>> {
+        if let Err(error) = self.is_object() {
+            return Some(Err(error));
+        }
+        let mut json = serde_json::Deserializer::from_slice(&self.0);
+        let mut track = serde_path_to_error::Track::new();
+        let read = Command::read(name, serde_path_to_error::Deserializer::new(&mut json, &mut track))?;
+        Some(read.and_then(|command| json.end().map(|()| command)).map_err(|error| self.malformed(track, &error)))
+    }
+}
+
+/// A header that has to be readable if it is there.
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AppError> {
+    let mut values = headers.get_all(name).iter();
+    let value =
+        values.next().map(|value| value.to_str().map_err(|_| AppError::invalid(name, "this header is not plain text")));
+    if values.next().is_some() {
+        return Err(AppError::invalid(name, "this header is given twice"));
+    }
+    Ok(value.transpose()?.map(|text| text.trim().trim_matches('"')))
 }

@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 use super::{
     super::{Admin, AppState, SignedIn, problem::internal},
     Answer,
-    input::{Params, Segment},
+    input::Segment,
+    params::Params,
 };
 
 /// A stored event. The text of `payload` and `metadata` is exactly what `hash` covers.

@@ -1,16 +1,12 @@
 //! Reads what API clients send, and names the field that does not read.
 
-use std::{collections::BTreeMap, str::FromStr, time::Duration};
+use std::str::FromStr;
 
-use app::{
-    api::AppError,
-    ports::Freshness,
-    wire::{Command, Position},
-};
+use app::api::AppError;
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError};
@@ -21,14 +17,8 @@ use super::{
     wanted,
 };
 
-/// Waits at most this long for a position to become visible.
-const WAIT_MAX: u64 = 30_000;
-const WAIT_DEFAULT: u64 = 5_000;
-const LIMIT_DEFAULT: u32 = 100;
-const LIMIT_MAX: u32 = 500;
-
 /// A JSON body, whole, not yet read.
-pub struct JsonBody(Bytes);
+pub struct JsonBody(pub(super) Bytes);
 
 impl FromRequest<AppState> for JsonBody {
     type Rejection = Problem;
@@ -66,19 +56,8 @@ fn is_too_long(error: &axum::Error) -> bool {
 }
 
 impl JsonBody {
-    /// The command `name`; `None` if people have no such command.
-    pub fn command(&self, name: &str) -> Option<Result<Command, AppError>> {
-        if let Err(error) = self.is_object() {
-            return Some(Err(error));
-        }
-        let mut json = serde_json::Deserializer::from_slice(&self.0);
-        let mut track = serde_path_to_error::Track::new();
-        let read = Command::read(name, serde_path_to_error::Deserializer::new(&mut json, &mut track))?;
-        Some(read.and_then(|command| json.end().map(|()| command)).map_err(|error| self.malformed(track, &error)))
-    }
-
     /// Serde would take an array for a struct, field after field.
-    fn is_object(&self) -> Result<(), AppError> {
+    pub(super) fn is_object(&self) -> Result<(), AppError> {
         match self.0.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => Ok(()),
             None => Err(AppError::invalid(
@@ -97,70 +76,8 @@ impl JsonBody {
         read.and_then(|value| json.end().map(|()| value)).map_err(|error| self.malformed(track, &error))
     }
 
-    fn malformed(&self, track: serde_path_to_error::Track, error: &serde_json::Error) -> AppError {
+    pub(super) fn malformed(&self, track: serde_path_to_error::Track, error: &serde_json::Error) -> AppError {
         wanted::malformed(&self.0, &track.path().to_string(), error)
-    }
-}
-
-/// A header that has to be readable if it is there.
-pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AppError> {
-    let mut values = headers.get_all(name).iter();
-    let value =
-        values.next().map(|value| value.to_str().map_err(|_| AppError::invalid(name, "this header is not plain text")));
-    if values.next().is_some() {
-        return Err(AppError::invalid(name, "this header is given twice"));
-    }
-    Ok(value.transpose()?.map(|text| text.trim().trim_matches('"')))
-}
-
-/// The query string's parameters, taken one by one; what nobody took is refused at the end.
-pub struct Params(BTreeMap<String, String>);
-
-impl<S: Sync> FromRequestParts<S> for Params {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| AppError::invalid("query", "parameters are expected as name=value, joined by &"))?;
-        let mut params = BTreeMap::new();
-        for (name, value) in pairs {
-            if params.insert(name.clone(), value).is_some() {
-                return Err(AppError::invalid(&name, "this parameter is given twice").into());
-            }
-        }
-        Ok(Self(params))
-    }
-}
-
-impl Params {
-    /// An empty parameter is an absent one, as forms send it.
-    pub fn take<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, AppError> {
-        let value = self.0.remove(name).filter(|value| !value.is_empty());
-        value.map(|value| value.parse().map_err(|_| wanted::unreadable(name, &value))).transpose()
-    }
-
-    /// `limit`, 1 to 500.
-    pub fn limit(&mut self) -> Result<u32, AppError> {
-        let limit = self.take("limit")?.unwrap_or(LIMIT_DEFAULT);
-        if (1..=LIMIT_MAX).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(wanted::unreadable("limit", &limit.to_string()))
-    }
-
-    /// `wait_for` and `wait_ms` (R5).
-    pub fn freshness(&mut self) -> Result<Freshness, AppError> {
-        let position: Option<Position> = self.take("wait_for")?;
-        let millis: Option<u64> = self.take("wait_ms")?;
-        let wait = Duration::from_millis(millis.unwrap_or(WAIT_DEFAULT).min(WAIT_MAX));
-        Ok(position.map_or_else(Freshness::default, |position| Freshness { position, wait }))
-    }
-
-    pub fn finish(self) -> Result<(), AppError> {
-        match self.0.into_keys().next() {
-            Some(name) => Err(AppError::invalid(&name, "there is no such parameter here")),
-            None => Ok(()),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use super::{
     super::{Admin, AppState},
     Answer,
-    input::Params,
+    params::Params,
 };
 
 /// Whoever has this e-mail: one, or nobody. Admins only.

@@ -122,6 +122,7 @@ fn all_pages() -> Vec<String> {
     let slips = ["deposit", "withdraw", "transfer", "freeze", "close", "unfreeze", "limit"];
     let mut pages: Vec<String> = [
         "/",
+        "/accounts",
         "/accounts/open",
         "/transfers",
         "/timeline",
@@ -241,6 +242,15 @@ async fn the_overview_lists_accounts_and_shows_what_all_come_to() {
     let page = customer().get("/").await;
     page.says("<title>Accounts · CZK 48,120.00 · Daybook</title>").says("CZK in 140 accounts").says("EUR in 1 account");
     page.says("Holiday &lt;b&gt;").says("Latest movements").says("as of position 1,046").says("aria-current=\"page\"");
+}
+
+#[tokio::test]
+async fn all_accounts_are_listed_in_pages_and_admins_look_for_someones() {
+    customer().get("/accounts").await.says("Holiday &lt;b&gt;").does_not_say("name=\"owner\"");
+    let of = async |email: &str| admin().get(&format!("/accounts?owner={email}")).await;
+    of("marie@example.org").await.says("Holiday &lt;b&gt;").says("value=\"marie@example.org\"");
+    of("nobody@example.org").await.says("Nobody with the address nobody@example.org").does_not_say("Holiday");
+    admin().get("/").await.says("href=\"/accounts\"");
 }
 
 #[tokio::test]

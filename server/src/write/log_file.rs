@@ -15,7 +15,7 @@ use app::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::write::store::{EventStore, Head, StoreError};
+use super::store::{EventStore, Head, StoreError};
 
 /// Longest line, bytes: an event of 256 KiB, every byte of it escaped.
 const LINE_MAX: u64 = 2 * 1024 * 1024;
