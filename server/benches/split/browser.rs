@@ -137,7 +137,10 @@ impl BareBus {
 
     async fn there_and_back(&mut self, payload: &[u8]) -> Duration {
         let started = Instant::now();
-        self.producer.send(BaseRecord::to(&self.topic).key("account").payload(payload)).map_err(|(error, _)| error).unwrap();
+        self.producer
+            .send(BaseRecord::to(&self.topic).key("account").payload(payload))
+            .map_err(|(error, _)| error)
+            .unwrap();
         self.arrived.recv().await.unwrap() - started
     }
 }

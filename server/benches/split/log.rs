@@ -87,7 +87,11 @@ pub fn consumer(settings: &KafkaSettings) -> BaseConsumer {
 }
 
 /// Hands over `count` messages with their positions, as they come.
-pub fn each(consumer: &BaseConsumer, count: usize, mut take: impl FnMut(Position, &rdkafka::message::BorrowedMessage<'_>)) {
+pub fn each(
+    consumer: &BaseConsumer,
+    count: usize,
+    mut take: impl FnMut(Position, &rdkafka::message::BorrowedMessage<'_>),
+) {
     use rdkafka::message::Headers as _;
     let mut seen = 0;
     while seen < count {

@@ -16,11 +16,11 @@ mod http;
 #[allow(dead_code)]
 #[path = "../measure/live.rs"]
 mod live;
+mod log;
+mod postgres;
 #[allow(dead_code)]
 #[path = "../measure/rebuild.rs"]
 mod rebuild;
-mod log;
-mod postgres;
 mod relay;
 mod servers;
 #[allow(dead_code)]

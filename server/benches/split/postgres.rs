@@ -107,7 +107,8 @@ async fn alone(writer: &Writer, accounts: &[AccountId]) -> Duration {
 /// The table of events with its columns, checks and indexes, as the migration makes it, and nothing else.
 pub struct Raw(PgConnection);
 
-const INSERT: &str = "INSERT INTO events (position, event_id, stream_kind, stream_id, version, event_type, schema, payload,
+const INSERT: &str =
+    "INSERT INTO events (position, event_id, stream_kind, stream_id, version, event_type, schema, payload,
         metadata, recorded_at, hash)
     SELECT * FROM UNNEST($1::bigint[], $2::uuid[], $3::smallint[], $4::uuid[], $5::bigint[], $6::text[], $7::integer[],
         $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[])";

@@ -344,7 +344,12 @@ impl QueryPort for Fake {
     }
 
     async fn user(&self, _: &Viewer, email: &str) -> Result<Option<User>, AppError> {
-        let marie = User { email: email.to_owned(), name: "Marie Nováková".to_owned(), id: viewer(vec![]).user_id, roles: vec![] };
+        let marie = User {
+            email: email.to_owned(),
+            name: "Marie Nováková".to_owned(),
+            id: viewer(vec![]).user_id,
+            roles: vec![],
+        };
         Ok(Some(marie).filter(|marie| marie.email == "marie@example.org"))
     }
 
