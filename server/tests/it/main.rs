@@ -4,6 +4,7 @@
 mod api;
 mod cli;
 mod copy;
+mod deployment;
 mod dying_store;
 mod feed;
 mod forms;
