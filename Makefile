@@ -16,15 +16,27 @@ endif
 # More arguments for the command that a target runs: make run ARGS='--listen 0.0.0.0:8080 --allow-insecure-http'
 ARGS ?=
 
-.PHONY: help run build site test check e2e bench bench-split fmt lint clean tools
+.PHONY: help run run-split services services-stop build site test check e2e bench bench-split fmt lint clean tools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve at http://127.0.0.1:3000, with demo data and quick to build (ARGS='…' is passed on)
 	@.build/tools.sh bundle
 	@.build/site.sh dev
 	cargo run -p server --bin daybook -- serve --demo $(ARGS)
+
+run-split: ## the same as processes apart: two command and two query nodes, PostgreSQL, Kafka, nginx; Ctrl-C ends all
+	@.build/tools.sh bundle proxy
+	@.build/site.sh dev
+	cargo build -p server --bin daybook
+	@.build/split.sh
+
+services: ## start PostgreSQL and Kafka for processes apart and for tests, and print where they are
+	@.build/services.sh start
+
+services-stop: ## end exactly what `make services` started
+	@.build/services.sh stop
 
 build: site ## the release: one self-contained binary, target/release/daybook
 	cargo build -p server --bin daybook --release

@@ -5,6 +5,7 @@
 #   .build/tools.sh shrink     wasm-opt, which makes a release's bundle smaller; the build goes on without
 #   .build/tools.sh browser    Chromium and Playwright, for the browser tests
 #   .build/tools.sh postgres   PostgreSQL, for the tests of the write side
+#   .build/tools.sh proxy      nginx, for `make run-split`
 #
 # Needs Rust by rustup, Node 20 and, for packages of the system, root or sudo. Everything but those packages and the wasm32
 # target lands under the target folder.
@@ -88,6 +89,12 @@ postgres() {
     apt_install postgresql
 }
 
+nginx_proxy() {
+    have nginx && return
+    say "nginx, by apt-get (seconds)"
+    apt_install nginx-light
+}
+
 playwright() {
     local installed=end2end/node_modules/.package-lock.json
     [ "$installed" -nt end2end/package-lock.json ] && return
@@ -103,6 +110,7 @@ for part in "$@"; do
         shrink) wasm_opt ;;
         browser) chromium; playwright ;;
         postgres) postgres ;;
-        *) die "what is '$part'? bundle, shrink, browser or postgres" ;;
+        proxy) nginx_proxy ;;
+        *) die "what is '$part'? bundle, shrink, browser, postgres or proxy" ;;
     esac
 done

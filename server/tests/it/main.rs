@@ -5,6 +5,7 @@ mod api;
 mod backup;
 mod cli;
 mod copy;
+mod deployment;
 mod dying_store;
 mod feed;
 mod forms;
