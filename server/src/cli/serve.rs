@@ -81,8 +81,20 @@ pub async fn serve(
     }
     let node = Node::run(role).await?;
     let (ports, tokens, live) =
-        (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.hub.clone()));
+        (node.ports.clone(), node.tokens.clone(), node.query.as_ref().map(|side| side.live.clone()));
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
+    if let Some(command) = &node.command {
+        // Whoever watches this process is to start it again; what was confirmed is stored.
+        tokio::spawn({
+            let (ended, stopping) = (command.ended(), stopping.clone());
+            async move {
+                if stopping.run_until_cancelled(ended).await.is_some() {
+                    tracing::error!("no command can be taken any more: this process ends");
+                    stopping.cancel();
+                }
+            }
+        });
+    }
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
     let served = web::listen::serve(listener, tls, args.max_connections, web::router(state), stopping).await;
