@@ -14,6 +14,7 @@ use crate::{
     bus::kafka::KafkaSettings,
     cli::{
         copy::{CopyArgs, MigrateArgs},
+        dump::DumpArgs,
         export::ExportArgs,
         import::ImportArgs,
     },
@@ -66,7 +67,7 @@ pub enum Command {
     /// Build views anew from this node's copy of the log, beside the live ones, and switch
     Rebuild(RebuildArgs),
     /// Print all views in one canonical form, to compare
-    Dump,
+    Dump(DumpArgs),
     /// Bring in bank transactions (CSV) or a whole log (NDJSON)
     Import(Box<ImportArgs>),
     /// Write all events, in order

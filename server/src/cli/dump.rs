@@ -6,16 +6,32 @@ use std::{
 };
 
 use anyhow::ensure;
+use clap::Args;
 
 use crate::{
     config::DataDir,
+    db_url::DbUrl,
     read::{database::ReadDb, dump::dump, projections},
 };
 
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// The read database, sqlite:PATH or postgres://…, of a node that is stopped; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
+    pub read_db: Option<DbUrl>,
+}
+
 /// Prints every row of every projection.
-pub async fn run(data: &DataDir) -> anyhow::Result<ExitCode> {
-    ensure!(data.read_db().exists(), "there are no views in {data} yet: a server makes them, or `daybook rebuild`");
-    let db = ReadDb::open(&data.read_db()).await?;
+pub async fn run(data: &DataDir, args: DumpArgs) -> anyhow::Result<ExitCode> {
+    let url = data.read_url(args.read_db.as_ref());
+    if let DbUrl::Sqlite(file) = &url {
+        ensure!(
+            file.exists(),
+            "there are no views in {} yet: a server makes them, or `daybook rebuild`",
+            file.display()
+        );
+    }
+    let db = ReadDb::at(&url, None).await?;
     let mut out = BufWriter::new(stdout().lock());
     dump(&db, &projections::all(), &mut out).await?;
     out.flush()?;

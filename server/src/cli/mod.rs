@@ -11,7 +11,7 @@ mod anchor;
 mod command_side;
 pub mod copy;
 pub mod demo;
-mod dump;
+pub mod dump;
 pub mod export;
 pub mod import;
 pub mod node;
@@ -48,7 +48,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Copy(args) => copy::run(args).await,
         Command::Migrate(args) => copy::migrate(args).await,
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
-        Command::Dump => dump::run(&existing(common)?).await,
+        Command::Dump(args) => dump::run(&ledger(common, args.read_db.as_ref())?, args).await,
         Command::Import(args) => import::run(common, *args).await,
         Command::Export(args) => export::run(&existing(common)?, args).await,
         Command::Demo => demo::run(&open(common)?).await,
@@ -82,9 +82,9 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
     DataDir::open(&common.data_dir).with_context(|| format!("the data folder {}", common.data_dir.display()))
 }
 
-/// The data folder of a ledger that may be elsewhere.
-fn ledger(common: &Common, write_db: Option<&DbUrl>) -> anyhow::Result<DataDir> {
-    if write_db.is_some() { open(common) } else { existing(common) }
+/// The data folder of a ledger whose database may be elsewhere.
+fn ledger(common: &Common, elsewhere: Option<&DbUrl>) -> anyhow::Result<DataDir> {
+    if elsewhere.is_some() { open(common) } else { existing(common) }
 }
 
 /// A key can be made before there is a ledger; a token belongs to one.

@@ -23,4 +23,4 @@ pub mod state;
 pub use problem::Problem;
 pub use request::{Admin, Caller, SignedIn};
 pub use router::router;
-pub use state::{AppState, WebOptions};
+pub use state::{AppState, Live, WebOptions};
