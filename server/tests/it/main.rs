@@ -16,6 +16,8 @@ mod import_http;
 mod live;
 mod operations;
 mod pages;
+#[path = "../services/postgres.rs"]
+#[allow(dead_code)]
 mod postgres;
 mod postgres_store;
 mod process_manager;
