@@ -4,6 +4,8 @@
 #   eval "$(.build/postgres.sh start)"     prints where it is: export DAYBOOK_TEST_POSTGRES=postgres://…
 #   .build/postgres.sh stop                ends exactly that one, and removes its data
 #
+#   .build/postgres.sh server FOLDER ACTION     that one: kill (as kill -9), stop (at once), up
+#
 # `start --for PID` ends it by itself once that process has ended. Where DAYBOOK_TEST_POSTGRES is set already, that server
 # is used, and not stopped: its user has to be allowed to make databases and roles.
 set -euo pipefail
@@ -58,9 +60,10 @@ start() {
         # Another process can take a port between asking for it and using it.
         for try in 1 2 3; do
             port=$(free_port)
-            if as_its_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" start -o "-p $port -c listen_addresses=127.0.0.1 \
-                -c unix_socket_directories=$folder -c max_connections=500 \
-                -c ssl=on -c ssl_cert_file=$folder/localhost.pem -c ssl_key_file=$folder/localhost.key" </dev/null >"$folder/start.log" 2>&1; then
+            echo "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c max_connections=500 \
+                -c ssl=on -c ssl_cert_file=$folder/localhost.pem -c ssl_key_file=$folder/localhost.key" >"$folder/options"
+            if as_its_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" start -o "$(cat "$folder/options")" \
+                </dev/null >"$folder/start.log" 2>&1; then
                 echo "$port" >"$folder/port"
                 break
             fi
@@ -74,6 +77,19 @@ start() {
     printf 'export DAYBOOK_TEST_POSTGRES_FOLDER=%q\n' "$folder"
 }
 
+# As it was started, once what a killed one left has ended.
+up() {
+    local folder=$1
+    cd "$folder"
+    for _ in $(seq 300); do
+        if as_its_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" start -o "$(cat "$folder/options")" \
+            </dev/null >"$folder/start.log" 2>&1; then return; fi
+        sleep 0.2
+    done
+    cat "$folder/start.log" >&2
+    die "PostgreSQL did not start again"
+}
+
 case "${1:-}" in
     start)
         if [ "${2:-}" = --for ]; then start "${3:?--for needs a process id}"; else start ""; fi
@@ -83,6 +99,16 @@ case "${1:-}" in
         [ -n "${DAYBOOK_TEST_POSTGRES_FOLDER:-}" ] || exit 0
         bin=$(programs)
         stop "$DAYBOOK_TEST_POSTGRES_FOLDER"
+        ;;
+    server)
+        bin=$(programs)
+        folder=${2:?folder}
+        case "${3:-}" in
+            kill) kill -KILL "$(head -1 "$folder/data/postmaster.pid")" ;;
+            stop) (cd "$folder" && as_its_user "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null) ;;
+            up) up "$folder" ;;
+            *) die "what is '${3:-}'? kill, stop or up" ;;
+        esac
         ;;
     end-after)
         bin=$(programs)

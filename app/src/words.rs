@@ -225,7 +225,7 @@ pub fn describe_error(error: &AppError, currency: Option<Currency>, locale: &Loc
         AppError::WrongCredentials => "E-mail or password is wrong.".to_owned(),
         AppError::TooMany { retry_after } => format!("Too many tries. Try again in {}.", seconds(*retry_after)),
         AppError::Unavailable { retry_after } => {
-            format!("Too busy right now; nothing was done. Try again in {}.", seconds(*retry_after))
+            format!("Not available right now. Try again in {}.", seconds(*retry_after))
         }
         AppError::NotFound => "There is no such thing, or it is not yours to change.".to_owned(),
         AppError::NotSignedIn => "Please sign in again.".to_owned(),

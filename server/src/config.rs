@@ -86,7 +86,7 @@ pub enum Command {
     Rebuild(RebuildArgs),
     /// Print all views in one canonical form, to compare
     #[cfg(feature = "query")]
-    Dump,
+    Dump(crate::cli::dump::DumpArgs),
     /// Bring in bank transactions (CSV) or a whole log (NDJSON)
     #[cfg(all(feature = "command", feature = "query"))]
     Import(Box<crate::cli::import::ImportArgs>),

@@ -33,8 +33,8 @@ pub enum AppError {
     WrongCredentials,
     #[error("too many at once, or too often; try again in {retry_after} s")]
     TooMany { retry_after: u32 },
-    /// Nothing was done; the same request can be sent again.
-    #[error("too busy right now; nothing was done, try again in {retry_after} s")]
+    /// The same request can be sent again: under the same id a command is done once.
+    #[error("not available right now, try again in {retry_after} s")]
     Unavailable { retry_after: u32 },
     /// Details are in the server's log under this id.
     #[error("something went wrong here; nothing that was confirmed is lost (error {id})")]

@@ -57,7 +57,7 @@ pub async fn run(rounds: usize) {
     let state = AppState::with_live(
         node.ports.clone(),
         node.tokens.clone(),
-        node.query.as_ref().map(|side| side.hub.clone()),
+        node.query.as_ref().map(|side| side.live.clone()),
         WebOptions::default(),
         CancellationToken::new(),
     );

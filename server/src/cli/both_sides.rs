@@ -70,7 +70,7 @@ impl Node {
         let tokens = TokenVerifier::new(keys.public().iter(), revocations.clone());
         let pages = small.then_some(SMALL_PAGES);
         let query = QuerySide::start(&read, pages, bus, revocations).await?;
-        if let Some(last) = query.read.last().await?
+        if let Some(last) = query.read().last().await?
             && !command.has(&last).await?
         {
             bail!(

@@ -186,6 +186,12 @@ impl CommandSide {
         })
     }
 
+    /// Returns when it takes no commands any more, as after a bug.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let writer = self.writer.clone();
+        async move { writer.ended().await }
+    }
+
     /// Where the log ends, again whenever that changes and every second.
     pub fn heads(&self) -> watch::Receiver<Option<LogHead>> {
         self.heads.clone()

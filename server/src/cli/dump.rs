@@ -6,20 +6,29 @@ use std::{
 };
 
 use anyhow::ensure;
+use clap::Args;
 
 use crate::{
     config::Common,
+    db_url::DbUrl,
     read::{database::ReadDb, dump::dump, projections},
 };
 
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// The read database, sqlite:PATH or postgres://…, of a node that is stopped; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
+    pub read_db: Option<DbUrl>,
+}
+
 /// Prints every row of every projection.
-pub async fn run(common: &Common) -> anyhow::Result<ExitCode> {
-    let folder = &common.data_dir;
-    // A mistyped folder is not to be made. A query node's has views and no ledger.
-    let there = folder.join("read.sqlite").exists();
-    ensure!(there, "there are no views in {} yet: a server makes them (--data-dir says where)", folder.display());
-    let data = super::open(common)?;
-    let db = ReadDb::open(&data.read_db()).await?;
+pub async fn run(common: &Common, args: DumpArgs) -> anyhow::Result<ExitCode> {
+    let url = args.read_db.unwrap_or_else(|| DbUrl::Sqlite(common.data_dir.join("read.sqlite")));
+    if let DbUrl::Sqlite(file) = &url {
+        // A mistyped folder is not to be made. A query node's has views and no ledger.
+        ensure!(file.exists(), "there are no views in {}: a server makes them (--data-dir says where)", file.display());
+    }
+    let db = ReadDb::at(&url, None).await?;
     let mut out = BufWriter::new(stdout().lock());
     dump(&db, &projections::all(), &mut out).await?;
     out.flush()?;

@@ -20,7 +20,7 @@ pub mod copy;
 #[cfg(feature = "command")]
 pub mod demo;
 #[cfg(feature = "query")]
-mod dump;
+pub mod dump;
 #[cfg(feature = "command")]
 pub mod export;
 pub mod health;
@@ -78,7 +78,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(all(feature = "command", feature = "query"))]
         Command::Rebuild(args) => rebuild::run(&existing(common)?, args).await,
         #[cfg(feature = "query")]
-        Command::Dump => dump::run(common).await,
+        Command::Dump(args) => dump::run(common, args).await,
         #[cfg(all(feature = "command", feature = "query"))]
         Command::Import(args) => import::run(common, *args).await,
         #[cfg(feature = "command")]
@@ -117,10 +117,10 @@ fn open(common: &Common) -> anyhow::Result<DataDir> {
     DataDir::open(&common.data_dir).with_context(|| format!("the data folder {}", common.data_dir.display()))
 }
 
-/// The data folder of a ledger that may be elsewhere.
+/// The data folder of a ledger whose database may be elsewhere.
 #[cfg(feature = "command")]
-fn ledger(common: &Common, write_db: Option<&crate::db_url::DbUrl>) -> anyhow::Result<DataDir> {
-    if write_db.is_some() { open(common) } else { existing(common) }
+fn ledger(common: &Common, elsewhere: Option<&crate::db_url::DbUrl>) -> anyhow::Result<DataDir> {
+    if elsewhere.is_some() { open(common) } else { existing(common) }
 }
 
 /// A key can be made before there is a ledger; a token belongs to one.

@@ -13,7 +13,7 @@ pub use super::both_sides::BusChoice;
 pub use super::command_side::{CommandSide, WriteParts, people_pool};
 #[cfg(feature = "query")]
 pub use super::query_side::{QuerySide, public_keys};
-use crate::{bus::kafka::KafkaSettings, token::TokenVerifier, web::state::Hub};
+use crate::{bus::kafka::KafkaSettings, token::TokenVerifier, web::Live};
 
 /// What a process does, and with what.
 pub enum Role {
@@ -30,7 +30,7 @@ pub struct Node {
     pub ports: Ports,
     pub tokens: Arc<TokenVerifier>,
     /// Live streams; `None` in a process without a query side.
-    pub live: Option<Arc<Hub>>,
+    pub live: Option<Live>,
     #[cfg(feature = "command")]
     pub command: Option<CommandSide>,
     #[cfg(feature = "query")]
@@ -89,7 +89,7 @@ impl Node {
     #[cfg(feature = "query")]
     pub(super) fn with_query(mut self, side: QuerySide) -> Self {
         self.ports.queries = Some(side.queries.clone());
-        self.live = Some(side.hub.clone());
+        self.live = Some(side.live.clone());
         self.query = Some(side);
         self
     }

@@ -64,7 +64,7 @@ async fn catch_up(data: &DataDir) -> anyhow::Result<()> {
     let bar = progress_bar("events read");
     bar.set_length(head.0);
     loop {
-        let status = query.read.status();
+        let status = query.read().status();
         let reached = status.projections.iter().filter(|one| one.parked.is_none()).map(|one| one.checkpoint).min();
         let reached = reached.unwrap_or(head).min(status.feed);
         bar.set_position(reached.0);

@@ -99,7 +99,21 @@ pub async fn serve(
     if let Some(listener) = metrics {
         show_metrics(listener, name, &node, &stopping)?;
     }
+    #[cfg(feature = "command")]
     let replaced = stop_if_replaced(&node, &stopping);
+    #[cfg(feature = "command")]
+    if let Some(command) = &node.command {
+        // Whoever watches this process is to start it again; what was confirmed is stored.
+        tokio::spawn({
+            let (ended, stopping) = (command.ended(), stopping.clone());
+            async move {
+                if stopping.run_until_cancelled(ended).await.is_some() {
+                    tracing::error!("no command can be taken any more: this process ends");
+                    stopping.cancel();
+                }
+            }
+        });
+    }
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
     let served = web::listen::serve(listener, tls, args.max_connections, web::router(state), stopping).await;
@@ -163,10 +177,10 @@ fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receive
         });
     }
     #[cfg(feature = "query")]
-    if let Some(read) = node.query.as_ref().map(|side| side.read.clone()) {
+    if let Some(replaced) = node.query.as_ref().map(super::query_side::QuerySide::replaced) {
         let stopping = stopping.clone();
         tokio::spawn(async move {
-            if let Some(replaced) = stopping.run_until_cancelled(read.replaced()).await {
+            if let Some(replaced) = stopping.run_until_cancelled(replaced).await {
                 stop(stopping.clone(), found, replaced.to_string());
             }
         });

@@ -6,6 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use tokio::sync::watch;
 
 use super::{gauge, number};
 use crate::read::{ReadSide, hub::Hub};
@@ -15,8 +16,9 @@ type Gauges = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// The query side's metrics.
 pub struct QueryMetrics {
-    read: Arc<ReadSide>,
-    hub: Arc<Hub>,
+    /// The ones at work: they begin anew where the read database is lost.
+    read: watch::Receiver<Arc<ReadSide>>,
+    hub: watch::Receiver<Arc<Hub>>,
     gauges: QueryGauges,
 }
 
@@ -75,16 +77,17 @@ impl QueryGauges {
 }
 
 impl QueryMetrics {
-    pub fn new(read: Arc<ReadSide>, hub: Arc<Hub>, registry: &mut Registry) -> Self {
+    pub fn new(read: watch::Receiver<Arc<ReadSide>>, hub: watch::Receiver<Arc<Hub>>, registry: &mut Registry) -> Self {
         Self { read, hub, gauges: QueryGauges::new(registry) }
     }
 
     pub(super) fn look(&self) {
-        let (gauges, status) = (&self.gauges, self.read.status());
+        let (read, hub) = (self.read.borrow().clone(), self.hub.borrow().clone());
+        let (gauges, status) = (&self.gauges, read.status());
         gauges.feed.set(status.feed.as_i64());
         gauges.head_known.set(i64::from(status.head.is_some()));
         gauges.waiting.set(i64::from(status.waiting.is_some()));
-        for projection in self.read.projections() {
+        for projection in read.projections() {
             let Some(found) = status.projections.iter().find(|found| found.name == projection) else { continue };
             let of = [("projection", projection)];
             gauges.position.get_or_create(&of).set(found.checkpoint.as_i64());
@@ -99,9 +102,9 @@ impl QueryMetrics {
             gauges.parked.get_or_create(&of).set(i64::from(found.parked.is_some()));
             gauges.rebuilding.get_or_create(&of).set(i64::from(found.rebuilding.is_some()));
         }
-        gauges.subscribers.set(number(self.hub.open_streams()));
-        gauges.topics.set(number(self.hub.open_topics()));
-        let bus = self.read.bus_status();
+        gauges.subscribers.set(number(hub.open_streams()));
+        gauges.topics.set(number(hub.open_topics()));
+        let bus = read.bus_status();
         count_up(&gauges.foreign, bus.foreign);
         count_up(&gauges.damaged, bus.damaged);
     }

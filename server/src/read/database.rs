@@ -3,25 +3,33 @@
 //! One transaction writes at a time, so that writers wait for each other instead of failing; each read is one
 //! transaction and sees one moment of the database, checkpoints included.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::Connection;
 use sqlx::{
-    ConnectOptions as _, PgPool, SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, SqlitePool,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::sql::{DbError, Tx, Writing};
-use crate::private;
+use super::sql::{DbError, NO_DATABASE, Tx, Writing};
+use crate::{db_url::DbUrl, private};
 
 const READERS: u32 = 8;
 /// Rebuilds write in the order of keys that are random: 64 MiB.
 const PAGES: u32 = 65_536;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 256;
+/// How long an answer to a look at the database may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// "daybook:" in ASCII: the advisory lock of whoever owns the database.
 const OWNER_LOCK: i64 = 0x6461_7962_6f6f_6b3a;
 
@@ -50,8 +58,15 @@ pub struct ReadDb(Inner);
 
 #[derive(Clone)]
 enum Inner {
-    Sqlite { writer: Arc<Mutex<Connection>>, readers: SqlitePool },
-    Postgres { writer: Arc<Mutex<()>>, pool: PgPool, owner: Arc<Mutex<Option<sqlx::PgConnection>>> },
+    Sqlite { writer: Arc<Mutex<Connection>>, readers: SqlitePool, file: Arc<(PathBuf, FileId)> },
+    Postgres { writer: Arc<Mutex<()>>, pool: PgPool, owner: Arc<Mutex<Option<PgConnection>>> },
+}
+
+/// Device and number of a file: another file of its name is another one.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> io::Result<FileId> {
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 impl fmt::Debug for ReadDb {
@@ -64,6 +79,14 @@ impl fmt::Debug for ReadDb {
 }
 
 impl ReadDb {
+    /// Opens the database at `url`. `pages`: see [`Self::open_with`], SQLite's default if `None`.
+    pub async fn at(url: &DbUrl, pages: Option<u32>) -> Result<Self, ReadDbError> {
+        match url {
+            DbUrl::Sqlite(file) => Self::open_with(file, pages.unwrap_or(PAGES)).await,
+            DbUrl::Postgres(text) => Self::connect(text).await,
+        }
+    }
+
     /// Opens the file at `path`, makes it if there is none, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, ReadDbError> {
         Self::open_with(path, PAGES).await
@@ -92,13 +115,15 @@ impl ReadDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
+        let file = file_id(path).map_err(DbError::failed)?;
         let writer = Arc::new(Mutex::new(writer(path, pages).map_err(DbError::from)?));
-        Ok(Self(Inner::Sqlite { writer, readers }))
+        Ok(Self(Inner::Sqlite { writer, readers, file: Arc::new((path.to_owned(), file)) }))
     }
 
-    /// Opens the database at `url`, `postgres://…`, which is this node's alone, and brings it up to date.
+    /// Opens the database at `url`, `postgres://…`, which is this node's alone, and brings it up to date; makes it where it
+    /// is not there and the user may.
     pub async fn connect(url: &str) -> Result<Self, ReadDbError> {
         let options: PgConnectOptions = url.parse()?;
         let options = options
@@ -106,7 +131,13 @@ impl ReadDb {
             .statement_cache_capacity(STATEMENTS)
             .options([("synchronous_commit", "off"), ("default_transaction_isolation", "repeatable read")])
             .disable_statement_logging();
-        let mut owner = options.connect().await?;
+        let mut owner = match options.connect().await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_DATABASE) => {
+                make_database(&options).await?;
+                options.connect().await?
+            }
+            other => other?,
+        };
         let free: bool =
             sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(OWNER_LOCK).fetch_one(&mut owner).await?;
         if !free {
@@ -148,26 +179,76 @@ impl ReadDb {
         }
     }
 
+    /// Why this database is not this node's any more; `None` while it is. SQLite goes on in a file that was deleted, and an
+    /// advisory lock of PostgreSQL ends with its connection: neither would be noticed by working on.
+    pub async fn lost(&self) -> Option<String> {
+        match &self.0 {
+            Inner::Sqlite { file, .. } => {
+                let (path, id) = &**file;
+                match file_id(path) {
+                    Ok(found) if found == *id => None,
+                    Ok(_) => Some(format!("another file has taken the place of {}", path.display())),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        Some(format!("{} was deleted", path.display()))
+                    }
+                    // It cannot be looked at: no word on whether it is there.
+                    Err(_) => None,
+                }
+            }
+            Inner::Postgres { owner, .. } => {
+                let mut owner = owner.lock().await;
+                let owner = owner.as_mut()?;
+                let sql = "SELECT to_regclass('checkpoints') IS NOT NULL";
+                let look = sqlx::query_scalar(sql).fetch_one(owner);
+                match tokio::time::timeout(PATIENCE, look).await {
+                    Ok(Ok(true)) => None,
+                    Ok(Ok(false)) => Some("its tables are gone".to_owned()),
+                    Ok(Err(error)) => Some(format!("the connection that owns it has ended: {error}")),
+                    Err(late) => Some(format!("the connection that owns it does not answer: {late}")),
+                }
+            }
+        }
+    }
+
     /// Waits for everything under way and closes the database.
     pub async fn close(&self) {
         match &self.0 {
-            Inner::Sqlite { writer, readers } => {
+            Inner::Sqlite { writer, readers, .. } => {
                 readers.close().await;
-                // The connection itself closes with the last that knows it; its WAL goes into the file now.
-                if let Err(error) = writer.lock().await.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                let mut writer = writer.lock().await;
+                // The WAL goes into the file now. With a file that is gone there is nothing to save.
+                if self.lost().await.is_none()
+                    && let Err(error) = writer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+                {
                     tracing::warn!(%error, "the read database's WAL stays beside it");
+                }
+                // No connection to this file outlives it: to SQLite two files of one name would be one.
+                match Connection::open_in_memory() {
+                    Ok(nothing) => drop(std::mem::replace(&mut *writer, nothing)),
+                    Err(error) => tracing::warn!(%error, "the read database is closed with the process"),
                 }
             }
             Inner::Postgres { pool, owner, .. } => {
                 pool.close().await;
                 if let Some(owner) = owner.lock().await.take()
-                    && let Err(error) = sqlx::Connection::close(owner).await
+                    && let Err(error) = owner.close().await
                 {
                     tracing::warn!(%error, "the read database was not closed");
                 }
             }
         }
     }
+}
+
+/// Through the database that every server has.
+async fn make_database(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let name = options.get_database().unwrap_or_else(|| options.get_username());
+    let mut connection = options.clone().database("postgres").connect().await?;
+    let made = sqlx::query(AssertSqlSafe(format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""))))
+        .execute(&mut connection)
+        .await;
+    connection.close().await?;
+    made.map(|_| tracing::info!("the read database was not there: made"))
 }
 
 fn migration(error: MigrateError) -> ReadDbError {

@@ -22,8 +22,11 @@ use std::{
     time::Duration,
 };
 
-use app::wire::{Envelope, Position, ProjectionStatus, ReadStatus};
-use tokio::sync::{broadcast, watch};
+use app::wire::{Envelope, Parked, Position, ProjectionStatus, ReadStatus};
+use tokio::{
+    sync::{broadcast, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -39,6 +42,8 @@ use crate::bus::{Bus, BusStatus, LogHead};
 
 /// Batches that a slow listener may be behind before it misses some; it reads the tables then.
 const BACKLOG: usize = 64;
+/// How often it is looked whether the read database is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A `LogHead` older than this says nothing of how far behind this node is, microseconds.
 const HEAD_IS_NEWS: i64 = 10_000_000;
 /// Clocks of command nodes may differ by so much, microseconds.
@@ -67,6 +72,8 @@ pub struct ReadSide {
     /// Where the log ended when this node first heard of it.
     first_head: OnceLock<Position>,
     started_at: i64,
+    /// Why the read database is not ours any more.
+    lost: OnceLock<String>,
     cancelled: CancellationToken,
     tasks: TaskTracker,
 }
@@ -131,6 +138,7 @@ impl ReadSide {
             head,
             first_head: OnceLock::new(),
             started_at,
+            lost: OnceLock::new(),
             cancelled,
             tasks,
         }))
@@ -195,6 +203,19 @@ impl ReadSide {
         }
     }
 
+    /// Returns when the read database is lost, with the reason. From then on the status says so; everything has to begin
+    /// anew, with a database that is opened again.
+    pub async fn until_lost(&self) -> &str {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if let Some(why) = self.db.lost().await {
+                return self.lost.get_or_init(|| why);
+            }
+        }
+    }
+
     /// What this node's bus meets on its way.
     pub fn bus_status(&self) -> BusStatus {
         self.bus.status()
@@ -245,14 +266,19 @@ impl ReadSide {
         ReadStatus {
             head,
             unknown_since: head.is_none().then(|| heard.map_or(self.started_at, |head| head.at)),
-            catching_up: self
-                .runners
-                .iter()
-                .any(|runner| runner.parked().borrow().is_none() && *runner.position().borrow() < self.first_head()),
+            catching_up: self.lost.get().is_some()
+                || self.runners.iter().any(|runner| {
+                    runner.parked().borrow().is_none() && *runner.position().borrow() < self.first_head()
+                }),
             feed: *self.feed.position().borrow(),
-            waiting: self.feed.waiting().or_else(|| self.bus.status().waiting),
+            waiting: self.restoring().or_else(|| self.feed.waiting()).or_else(|| self.bus.status().waiting),
             projections: projections.collect(),
         }
+    }
+
+    fn restoring(&self) -> Option<Parked> {
+        let error = format!("the read database is being restored: {}", self.lost.get()?);
+        Some(Parked { position: Position(1), error })
     }
 
     /// Returns when everything has stopped after the cancellation, and closes the read database.

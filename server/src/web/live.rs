@@ -38,7 +38,7 @@ pub async fn live(
     Query(asked): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let hub = state.live.clone().ok_or(AppError::NotFound)?;
+    let hub = state.live.as_ref().map(|live| live.borrow().clone()).ok_or(AppError::NotFound)?;
     let (mut queries, mut from) = (Vec::<LiveQuery>::new(), Position(0));
     for (name, value) in &asked {
         match name.as_str() {

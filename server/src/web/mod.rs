@@ -32,4 +32,4 @@ mod traced;
 pub use problem::Problem;
 pub use request::{Admin, Caller, SignedIn};
 pub use router::router;
-pub use state::{AppState, WebOptions};
+pub use state::{AppState, Live, WebOptions};

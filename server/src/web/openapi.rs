@@ -145,7 +145,7 @@ impl Modify for Problems {
                 };
                 may_answer("400", "Malformed; `field` names the culprit");
                 may_answer("429", "Too many requests: see Retry-After");
-                may_answer("503", "Too busy, nothing was done: see Retry-After");
+                may_answer("503", "Not available right now: try again, under the same id, after Retry-After");
                 if !open {
                     may_answer("401", "Not signed in");
                     may_answer("404", "Not there, or not yours to see");

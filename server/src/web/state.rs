@@ -8,7 +8,7 @@ use app::{
 };
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +21,9 @@ pub use crate::read::hub::Hub;
 /// Nothing is live in a build without the query side.
 #[cfg(not(feature = "query"))]
 pub enum Hub {}
+
+/// The hub that is at work.
+pub type Live = watch::Receiver<Arc<Hub>>;
 
 /// How this server is reached, and how much it takes.
 #[derive(Debug, Clone)]
@@ -83,7 +86,7 @@ pub struct Parts {
     pub ports: Ports,
     pub tokens: Arc<dyn TokenCheck>,
     /// Live streams; `None` in a process without a query side.
-    pub live: Option<Arc<Hub>>,
+    pub live: Option<Live>,
     pub options: WebOptions,
     /// Cancelled when the server shuts down: whoever holds a stream open ends it then.
     pub stopping: CancellationToken,
@@ -100,7 +103,7 @@ impl AppState {
     pub fn with_live(
         ports: Ports,
         tokens: Arc<dyn TokenCheck>,
-        live: Option<Arc<Hub>>,
+        live: Option<Live>,
         options: WebOptions,
         stopping: CancellationToken,
     ) -> Self {

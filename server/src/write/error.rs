@@ -28,9 +28,15 @@ pub fn to_app(error: SubmitError) -> AppError {
     }
 }
 
+/// An error with all that is behind it: as JSON, a log line has no other place for that.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let behind = std::iter::successors(error.source(), |error| (**error).source());
+    behind.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
+}
+
 /// Logged; the other side may try again.
 pub fn unavailable(error: &(dyn Error + 'static)) -> AppError {
-    tracing::warn!(error, "not available");
+    tracing::warn!(error = causes(error), "not available");
     AppError::Unavailable { retry_after: RETRY_AFTER }
 }
 
@@ -42,6 +48,6 @@ pub fn internal(error: &(dyn Error + 'static)) -> AppError {
         tracing::warn!(%error, "no random numbers to be had");
     }
     let id = format!("{:016x}", u64::from_be_bytes(random));
-    tracing::error!(error, error_id = id, "internal error");
+    tracing::error!(error = causes(error), error_id = id, "internal error");
     AppError::Internal { id }
 }

@@ -22,6 +22,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    error::causes,
     handler::digest,
     store::{EventStore, Head, Lease, StoreError},
     writer::{Intent, Submission, SubmitError, Writer},
@@ -156,6 +157,7 @@ impl ProcessManager {
         let holder = self.store.holder();
         self.lease = loop {
             if let Some(lease) = retrying(|| self.store.acquire(NAME, &holder, self.ttl)).await.map_err(at_start)? {
+                tracing::info!(fence = lease.fence, "this node carries the transfers");
                 break lease;
             }
             tokio::time::sleep(ASK_EVERY.min(self.ttl)).await;
@@ -320,7 +322,7 @@ async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(work: impl Fn() 
                 if !may_pass(&error) {
                     return Err(ParkReason::Store(error));
                 }
-                tracing::warn!(%error, "the process manager waits for the event store");
+                tracing::warn!(error = causes(&error), "the process manager waits for the event store");
             }
         }
         tokio::time::sleep(wait).await;

@@ -2,7 +2,6 @@
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod brokers;
-mod cluster;
 mod contract;
 mod described;
 #[allow(dead_code)]
@@ -11,12 +10,13 @@ mod history;
 mod mock;
 mod parts;
 mod people;
-#[allow(dead_code)]
-#[path = "../it/postgres.rs"]
-mod postgres;
 mod relay;
 mod replay;
 mod restored;
+#[path = "../services/mod.rs"]
+mod services;
 mod split;
 mod topic;
 mod traced;
+
+use services::{kafka as cluster, postgres};

@@ -23,25 +23,31 @@ async fn b1_broker_errors_time_outs_and_lost_answers_lose_nothing() {
     for (name, partitions) in [(&names.events, 3), (&names.control, 1), (&names.replay, 1), (&names.people, 1)] {
         mock.create_topic(name, partitions, 3).unwrap();
     }
-    let history = History::random(81, 1200);
+    let history = History::random(81, 2000);
     let log = Log::new(history.events[..200].to_vec());
     let lease = MemoryLease::new();
     let relay = start_relay(&settings, &log, &lease);
     let place = Place::new();
     let reading = Reading::start(&place, &settings).await;
     reading.has(&history.events[..200]).await;
-    let troubles: [&[Error]; 5] = [
-        &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT],
+    let (produce, fetch) = (RDKafkaApiKey::Produce, RDKafkaApiKey::Fetch);
+    let troubles: [(RDKafkaApiKey, &[Error]); 9] = [
+        (produce, &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]),
         // The connection is cut.
-        &[Error::RD_KAFKA_RESP_ERR__TRANSPORT, Error::RD_KAFKA_RESP_ERR__TRANSPORT],
+        (produce, &[Error::RD_KAFKA_RESP_ERR__TRANSPORT, Error::RD_KAFKA_RESP_ERR__TRANSPORT]),
         // Stored, but not by enough: sent again, and dropped by its sequence number.
-        &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND],
+        (produce, &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND]),
         // Nothing that a new try would heal: the producer is discarded.
-        &[Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
-        &[Error::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+        (produce, &[Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]),
+        (produce, &[Error::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]),
+        // A reader's side: it asks again, elsewhere perhaps.
+        (fetch, &[Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, Error::RD_KAFKA_RESP_ERR__TRANSPORT]),
+        (fetch, &[Error::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]),
+        (fetch, &[Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]),
+        (fetch, &[Error::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR]),
     ];
-    for (trouble, end) in troubles.iter().zip([400_usize, 600, 800, 1000, 1200]) {
-        mock.request_errors(RDKafkaApiKey::Produce, trouble);
+    for ((request, trouble), end) in troubles.into_iter().zip((400_usize..).step_by(200)) {
+        mock.request_errors(request, trouble);
         log.set(history.events[..end].to_vec());
         if end == 600 {
             // Requests to it take longer than they may: for a while, or until the others were enough.

@@ -10,14 +10,7 @@ use std::{
 
 use app::wire::{Envelope, Position};
 use async_trait::async_trait;
-use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-    message::{Message as _, OwnedMessage},
-};
+use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, message::OwnedMessage};
 use server::{
     bus::{
         Bus, BusError, BusStatus, Fence, Lease, LogSource,
@@ -34,10 +27,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
-use crate::history::{Log, Node, Place};
-
-/// Longer than anything here takes, brokers that start included.
-pub const LONG: Duration = Duration::from_secs(90);
+pub use crate::services::topic::{LONG, options};
+use crate::{
+    history::{Log, Node, Place},
+    services::topic,
+};
 
 /// On topics of their own. Holes are asked for soon.
 pub fn settings(cluster: &Cluster) -> KafkaSettings {
@@ -256,45 +250,16 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub fn client(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &settings.brokers).set("group.id", "test").set("enable.partition.eof", "true");
-    config
+    topic::client(&settings.brokers)
 }
 
 pub fn admin(settings: &KafkaSettings) -> AdminClient<DefaultClientContext> {
-    client(settings).create().unwrap()
-}
-
-pub fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
+    topic::admin(&settings.brokers)
 }
 
 /// Everything on a topic, partition by partition.
-pub fn all_messages(settings: &KafkaSettings, topic: &str) -> Vec<OwnedMessage> {
-    let consumer: BaseConsumer = client(settings).create().unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), LONG).unwrap();
-    let mut messages = Vec::new();
-    for partition in 0..metadata.topics()[0].partitions().len() {
-        let partition = i32::try_from(partition).unwrap();
-        let (begin, end) = consumer.fetch_watermarks(topic, partition, LONG).unwrap();
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-        consumer.assign(&list).unwrap();
-        let until = Instant::now() + LONG;
-        let mut at_end = begin >= end;
-        while !at_end {
-            assert!(Instant::now() < until, "partition {partition} is not read to {end}");
-            match consumer.poll(Duration::from_secs(1)) {
-                Some(Ok(message)) => {
-                    at_end = message.offset() + 1 >= end;
-                    messages.push(message.detach());
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
-                Some(Err(error)) => panic!("{error}"),
-            }
-        }
-    }
-    messages
+pub fn all_messages(settings: &KafkaSettings, name: &str) -> Vec<OwnedMessage> {
+    topic::all_messages(&settings.brokers, name)
 }
 
 pub fn topics(settings: &KafkaSettings) -> Topics {

@@ -1,10 +1,10 @@
 //! B1, B2: every committed event reaches the bus, in stream order, whatever crashes in between.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use app::wire::{Envelope, Position};
 use async_trait::async_trait;
-use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::message::Message as _;
 use server::bus::{BusError, LogHead, LogSource, PersonChange};
 use tokio::sync::Semaphore;
 
@@ -12,29 +12,10 @@ use super::{
     cluster::Cluster,
     parts::{MemoryLease, Reading, all_messages, settings, start_relay, start_relay_on, topics, until},
 };
-use crate::history::{History, Log, Place};
-
-fn header(message: &OwnedMessage, name: &str) -> String {
-    let headers = message.headers().unwrap();
-    let found = headers.iter().find(|header| header.key == name).unwrap();
-    String::from_utf8(found.value.unwrap().to_vec()).unwrap()
-}
-
-/// The first copy of each event on the topic is behind the first copies of those before it in its stream.
-fn assert_first_copies_in_stream_order(messages: &[OwnedMessage], events: usize) {
-    let mut last: HashMap<String, u64> = HashMap::new();
-    let mut first = 0;
-    for message in messages {
-        let version: u64 = header(message, "ce_version").parse().unwrap();
-        let last = last.entry(header(message, "ce_subject")).or_default();
-        assert!(version <= *last + 1, "version {version} came after {last}");
-        if version == *last + 1 {
-            *last = version;
-            first += 1;
-        }
-    }
-    assert_eq!(first, events);
-}
+use crate::{
+    history::{History, Log, Place},
+    services::topic::{assert_first_copies_in_stream_order, header},
+};
 
 #[tokio::test]
 async fn b1_the_log_reaches_the_topic_in_stream_order_and_a_node_byte_by_byte() {

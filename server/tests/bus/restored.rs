@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     cluster::Cluster,
     parts::{MemoryLease, all_messages, bus, head_keys, settings, start_relay, topics, until},
-    split::{LONG, Node, daybook, said as printed},
+    services::node::{LONG, Node, daybook, said as printed},
 };
 use crate::{
     history::{History, Log},

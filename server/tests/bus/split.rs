@@ -1,100 +1,17 @@
 //! Two command nodes and a query node as real processes, on PostgreSQL and Kafka, which meet on the bus and nowhere else.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{cluster::Cluster, postgres};
-
-const PASSWORD: &str = "correct horse battery";
-/// Longer than anything here takes.
-pub const LONG: Duration = Duration::from_secs(60);
-
-/// A node that may be ended and started again.
-pub struct Node {
-    arguments: Vec<String>,
-    port: u16,
-    process: Child,
-}
-
-pub fn daybook() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_daybook"))
-}
-
-pub fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-impl Node {
-    pub fn start(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let process = Self::spawn(&arguments, port);
-        Self { arguments, port, process }
-    }
-
-    fn spawn(arguments: &[String], port: u16) -> Child {
-        let listen = format!("127.0.0.1:{port}");
-        daybook().arg("serve").args(["--listen", &listen]).args(arguments).stdin(Stdio::null()).spawn().unwrap()
-    }
-
-    pub fn kill_nine(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.process = Self::spawn(&self.arguments, self.port);
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    pub async fn ready(&mut self, http: &Client) {
-        let since = Instant::now();
-        while !http.get(self.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            assert!(since.elapsed() < LONG && self.process.try_wait().unwrap().is_none(), "a node does not start");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    pub async fn get(&self, http: &Client, token: &str, path: &str) -> Response {
-        http.get(self.url(path)).bearer_auth(token).send().await.unwrap()
-    }
-
-    /// Sends it until it is answered: a node may be away for a moment. The id is the same each time.
-    pub async fn send(&self, http: &Client, token: &str, name: &str, fields: Value) -> Value {
-        let (id, since) = (Uuid::now_v7().to_string(), Instant::now());
-        loop {
-            let command = http.post(self.url(&format!("/api/v1/commands/{name}"))).bearer_auth(token);
-            if let Ok(answer) = command.header("idempotency-key", &id).json(&fields).send().await
-                && answer.status() != StatusCode::SERVICE_UNAVAILABLE
-            {
-                assert_eq!(answer.status(), StatusCode::OK, "{name}: {}", answer.text().await.unwrap());
-                return answer.json().await.unwrap();
-            }
-            assert!(since.elapsed() < LONG, "{name} is not answered");
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
+use crate::{
+    cluster::Cluster,
+    postgres,
+    services::node::{LONG, Node, add_admin, daybook, said, sign_in},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sides_that_are_apart_keep_every_promise_that_they_keep_together() {
@@ -138,23 +55,13 @@ async fn sides_that_are_apart_keep_every_promise_that_they_keep_together() {
         "--session-public-keys",
         public.trim(),
     ]);
-    let mut add = daybook()
-        .args(["user", "add", "--email", "ann@example.org", "--name", "Ann", "--admin", "--password-stdin"])
-        .args(["--write-db", &write, "--data-dir", &path("one")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut add.stdin.take().unwrap(), format!("{PASSWORD}\n").as_bytes()).unwrap();
-    assert!(add.wait().unwrap().success());
+    add_admin(daybook().args(["--data-dir", &path("one")]).env("DAYBOOK_WRITE_DB", &write));
     for node in [&mut one, &mut two, &mut query] {
         node.ready(&http).await;
     }
 
     // Signed in by one side, believed by the other at once.
-    let credentials = json!({ "email": "ann@example.org", "password": PASSWORD });
-    let signed_in = http.post(one.url("/api/v1/session")).json(&credentials).send().await.unwrap();
-    let token = signed_in.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let token = sign_in(&http, &one.base()).await;
     assert_eq!(query.get(&http, &token, "/api/v1/accounts").await.status(), StatusCode::OK);
     // Neither side knows what the other does.
     assert_eq!(one.get(&http, &token, "/api/v1/accounts").await.status(), StatusCode::NOT_FOUND);

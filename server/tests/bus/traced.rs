@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{
     cluster::Cluster,
     parts::{all_messages, topics},
-    split::{LONG, Node, daybook, said},
+    services::node::{LONG, Node, daybook, said},
 };
 use crate::postgres;
 

@@ -199,7 +199,7 @@ async fn a_log_that_was_replaced_is_not_served_under_the_views_of_the_one_before
     demo::run(&data).await.unwrap();
     let node = Node::start(&data, WriterSettings::default()).await.unwrap();
     let head = node.command.as_ref().unwrap().heads().wait_for(Option::is_some).await.unwrap().unwrap().position;
-    assert!(node.query.as_ref().unwrap().read.wait_for(&["accounts"], head, PATIENCE).await);
+    assert!(node.query.as_ref().unwrap().read().wait_for(&["accounts"], head, PATIENCE).await);
     node.stop().await.unwrap();
     for file in ["write.sqlite", "write.sqlite-wal", "write.sqlite-shm"] {
         std::fs::remove_file(folder.path().join(file)).ok();

@@ -19,6 +19,8 @@ mod live;
 mod metrics;
 mod operations;
 mod pages;
+#[path = "../services/postgres.rs"]
+#[allow(dead_code)]
 mod postgres;
 mod postgres_store;
 mod process_manager;

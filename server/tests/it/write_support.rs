@@ -185,6 +185,8 @@ pub enum Fault {
     UnknownStored,
     /// Not stored, and the answer is lost.
     UnknownLost,
+    /// A bug.
+    Panic,
     /// Stored, the answer is lost, and the store does not answer any more.
     UnknownStoredThenAway,
 }
@@ -251,6 +253,7 @@ impl Faulty {
         let lost = || Arc::new(sqlx::Error::WorkerCrashed);
         match fault {
             None => append.await,
+            Some(Fault::Panic) => panic!("a bug, as a test wants it"),
             Some(Fault::HeadMoved) => Err(StoreError::HeadMoved),
             Some(Fault::Unavailable) => Err(StoreError::Unavailable(lost())),
             Some(Fault::UnknownLost) => Err(StoreError::OutcomeUnknown(lost())),

@@ -432,6 +432,29 @@ async fn w4_a_commit_whose_answer_was_lost_is_looked_up_before_it_is_answered() 
 }
 
 #[tokio::test]
+async fn commits_that_never_happen_are_answered_as_unavailable_and_everything_works_afterwards() {
+    let rig = Rig::with_account().await;
+    // As of a full disk: each commit fails, and none of them has happened.
+    rig.store.script(vec![Some(Fault::UnknownLost); 300]);
+    for _ in 0..150 {
+        let error = rig.send(deposit(3, 1, 10)).await.unwrap_err();
+        assert!(matches!(error, SubmitError::Unavailable(StoreError::Unavailable(_))), "{error:?}");
+    }
+    let receipt = rig.send(deposit(3, 1, 10)).await.unwrap();
+    assert_eq!((receipt.position, receipt.repeated), (Position(3), false));
+    rig.verifies().await;
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_known_to_have_ended() {
+    let rig = Rig::with_account().await;
+    rig.store.script([Some(Fault::Panic)]);
+    let error = rig.send(deposit(3, 1, 10)).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Unavailable(StoreError::OutcomeUnknown(_))), "{error:?}");
+    rig.writer.ended().await;
+}
+
+#[tokio::test]
 async fn w4_what_rested_on_a_commit_whose_answer_was_lost_is_decided_again() {
     for fault in [Fault::UnknownStored, Fault::UnknownLost] {
         let rig = Rig::with_account().await;

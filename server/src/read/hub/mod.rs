@@ -105,6 +105,8 @@ pub struct Hub {
     /// Counts what was told, over all projections.
     commits: watch::Sender<u64>,
     streams: Mutex<HashMap<SessionId, usize>>,
+    /// Nothing is told any more: streams end, and their readers come back to whoever tells then.
+    over: CancellationToken,
 }
 
 impl Hub {
@@ -128,6 +130,7 @@ impl Hub {
             told: told.collect(),
             commits: watch::Sender::new(0),
             streams: Mutex::default(),
+            over: cancelled.clone(),
         });
         let (teller, read) = (hub.clone(), read.clone());
         tokio::spawn(async move {

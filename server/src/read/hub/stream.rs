@@ -98,10 +98,12 @@ impl LiveStream {
 
     /// Sends until the reader goes or falls too far behind.
     pub async fn run(mut self, to: mpsc::Sender<String>) {
+        let over = self.hub.over.clone();
         let went = async { self.follow(&to).await.is_err() };
         tokio::select! {
             _ = went => {}
             () = to.closed() => {}
+            () = over.cancelled() => {}
         }
     }
 

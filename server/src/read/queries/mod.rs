@@ -26,6 +26,7 @@ use app::{
     },
 };
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{
     ReadSide,
@@ -46,28 +47,39 @@ const TIMELINE: &str = "timeline";
 
 /// The query side of a process, over its read database.
 pub struct SqlQueries {
-    read: Arc<ReadSide>,
+    side: watch::Receiver<Arc<ReadSide>>,
 }
 
 impl SqlQueries {
+    /// Over this one.
     pub fn new(read: Arc<ReadSide>) -> Self {
-        Self { read }
+        Self::over(watch::channel(read).1)
+    }
+
+    /// Over whichever is at work.
+    pub fn over(side: watch::Receiver<Arc<ReadSide>>) -> Self {
+        Self { side }
+    }
+
+    fn side(&self) -> Arc<ReadSide> {
+        self.side.borrow().clone()
     }
 
     /// What this node's bus meets on its way.
     pub fn bus_status(&self) -> BusStatus {
-        self.read.bus_status()
+        self.side().bus_status()
     }
 
     /// One moment of the read database, of which `projections` will be read; R5: not before they have seen
     /// `fresh.position`, if that comes in time.
     async fn snapshot(&self, projections: &[&str], fresh: Freshness) -> Result<Snapshot, AppError> {
+        let side = self.side();
         // Whether it came in time shows in what is read next.
-        self.read.wait_for(projections, fresh.position, fresh.wait).await;
-        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        side.wait_for(projections, fresh.position, fresh.wait).await;
+        let mut tx = side.db.read().await.map_err(unavailable)?;
         let position = oldest(&mut tx, projections).await.map_err(unavailable)?;
-        let stale = position < fresh.position || position < self.read.first_head();
-        Ok(Snapshot { tx, position, stale })
+        let old = position < side.first_head();
+        Ok(Snapshot { tx, position, stale: old || position < fresh.position, old })
     }
 }
 
@@ -76,9 +88,16 @@ struct Snapshot {
     tx: Tx,
     position: Position,
     stale: bool,
+    /// It has not come to where the log ended when this node started.
+    old: bool,
 }
 
 impl Snapshot {
+    /// What is not in it. While views are made anew nothing is known of what they do not show yet.
+    fn absent(&self) -> AppError {
+        if self.old { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound }
+    }
+
     fn seen<T>(self, value: T) -> Seen<T> {
         Seen { position: self.position, stale: self.stale, value }
     }
@@ -106,7 +125,8 @@ fn wide_sum(high: i64, low: i64) -> i64 {
 
 /// The database did not answer as it should: a pool that is busy is worth another try, all else goes to the log.
 fn unavailable(error: DbError) -> AppError {
-    if matches!(error, DbError::Busy) {
+    if let DbError::Busy | DbError::Away(_) = error {
+        tracing::debug!(%error, "a query is not answered");
         return AppError::Unavailable { retry_after: 1 };
     }
     let mut random = [0; 8];
@@ -136,7 +156,8 @@ impl QueryPort for SqlQueries {
         let query = statement::Query::read(&statement)?;
         let mut snapshot = self.snapshot(&[ACCOUNTS, STATEMENT, TRANSFERS, DAILY_TOTALS], fresh).await?;
         let page = account_page::account_page(&mut snapshot.tx, viewer, id, &query, today).await;
-        Ok(snapshot.seen(page.map_err(unavailable)?.ok_or(AppError::NotFound)?))
+        let page = page.map_err(unavailable)?.ok_or_else(|| snapshot.absent())?;
+        Ok(snapshot.seen(page))
     }
 
     async fn accounts(
@@ -154,7 +175,8 @@ impl QueryPort for SqlQueries {
     async fn account(&self, viewer: &Viewer, id: AccountId, fresh: Freshness) -> Result<Seen<AccountView>, AppError> {
         let mut snapshot = self.snapshot(&[ACCOUNTS], fresh).await?;
         let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
-        Ok(snapshot.seen(account.ok_or(AppError::NotFound)?))
+        let account = account.ok_or_else(|| snapshot.absent())?;
+        Ok(snapshot.seen(account))
     }
 
     async fn statement(
@@ -167,7 +189,7 @@ impl QueryPort for SqlQueries {
         let query = statement::Query::read(&filter)?;
         let mut snapshot = self.snapshot(&[ACCOUNTS, STATEMENT], fresh).await?;
         let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
-        account.ok_or(AppError::NotFound)?;
+        account.ok_or_else(|| snapshot.absent())?;
         let page = statement::page(&mut snapshot.tx, id, &query).await.map_err(unavailable)?;
         Ok(snapshot.seen(page))
     }
@@ -180,7 +202,7 @@ impl QueryPort for SqlQueries {
     ) -> Result<Seen<Page<DailyTotal>>, AppError> {
         let mut snapshot = self.snapshot(&[ACCOUNTS, DAILY_TOTALS], fresh).await?;
         let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
-        account.ok_or(AppError::NotFound)?;
+        account.ok_or_else(|| snapshot.absent())?;
         let items = account_page::daily_totals(&mut snapshot.tx, id).await.map_err(unavailable)?;
         Ok(snapshot.seen(Page { items, next: None }))
     }
@@ -197,7 +219,7 @@ impl QueryPort for SqlQueries {
         let mut snapshot = self.snapshot(&[ACCOUNTS, TRANSFERS], fresh).await?;
         if let Some(id) = account {
             let account = accounts::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
-            account.ok_or(AppError::NotFound)?;
+            account.ok_or_else(|| snapshot.absent())?;
         }
         let page = transfers::list(&mut snapshot.tx, viewer, account, &query).await.map_err(unavailable)?;
         Ok(snapshot.seen(page))
@@ -211,7 +233,8 @@ impl QueryPort for SqlQueries {
     ) -> Result<Seen<TransferView>, AppError> {
         let mut snapshot = self.snapshot(&[TRANSFERS], fresh).await?;
         let transfer = transfers::visible(&mut snapshot.tx, viewer, id).await.map_err(unavailable)?;
-        Ok(snapshot.seen(transfer.ok_or(AppError::NotFound)?))
+        let transfer = transfer.ok_or_else(|| snapshot.absent())?;
+        Ok(snapshot.seen(transfer))
     }
 
     async fn trial_balance(&self, viewer: &Viewer, fresh: Freshness) -> Result<Seen<TrialBalance>, AppError> {
@@ -239,7 +262,7 @@ impl QueryPort for SqlQueries {
         if !viewer.is_admin() {
             return Ok(vec![]);
         }
-        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        let mut tx = self.side().db.read().await.map_err(unavailable)?;
         people::by_ids(&mut tx, ids).await.map_err(unavailable)
     }
 
@@ -247,15 +270,15 @@ impl QueryPort for SqlQueries {
         if !viewer.is_admin() {
             return Err(AppError::NotFound);
         }
-        let mut tx = self.read.db.read().await.map_err(unavailable)?;
+        let mut tx = self.side().db.read().await.map_err(unavailable)?;
         people::by_email(&mut tx, email).await.map_err(unavailable)
     }
 
     async fn status(&self) -> Result<ReadStatus, AppError> {
-        Ok(self.read.status())
+        Ok(self.side().status())
     }
 
     async fn retry(&self, viewer: &Viewer, projection: &str) -> Result<(), AppError> {
-        if viewer.is_admin() && self.read.retry(projection) { Ok(()) } else { Err(AppError::NotFound) }
+        if viewer.is_admin() && self.side().retry(projection) { Ok(()) } else { Err(AppError::NotFound) }
     }
 }

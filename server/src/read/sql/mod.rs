@@ -16,7 +16,10 @@ use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use sqlx::{Postgres, Sqlite, Transaction, error::ErrorKind};
+use sqlx::{
+    Postgres, Sqlite, Transaction,
+    error::{DatabaseError, ErrorKind},
+};
 use tokio::sync::OwnedMutexGuard;
 
 pub use insert::insert;
@@ -35,6 +38,9 @@ pub enum DbError {
     Rows(#[source] Source),
     #[error("all connections are in use")]
     Busy,
+    /// It does not answer for now.
+    #[error("it is away: {0}")]
+    Away(#[source] Source),
     #[error("{0}")]
     Failed(#[source] Source),
 }
@@ -48,15 +54,27 @@ impl DbError {
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         use ErrorKind as K;
-        let kind = error.as_database_error().map(sqlx::error::DatabaseError::kind);
+        let kind = error.as_database_error().map(DatabaseError::kind);
         match (&error, kind) {
             (sqlx::Error::PoolTimedOut, _) => Self::Busy,
+            (sqlx::Error::PoolClosed | sqlx::Error::Io(_), _) => Self::Away(error.into()),
+            _ if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| is_away(&code)) => {
+                Self::Away(error.into())
+            }
             (_, Some(K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation))
             | (sqlx::Error::ColumnDecode { .. }, _) => Self::Rows(error.into()),
             _ => Self::Failed(error.into()),
         }
     }
 }
+
+/// PostgreSQL is being stopped, begins again, or has no such database (any more).
+pub(super) fn is_away(code: &str) -> bool {
+    code.starts_with("57P") || code == NO_DATABASE
+}
+
+/// PostgreSQL's word for a database that is not there.
+pub(super) const NO_DATABASE: &str = "3D000";
 
 /// Where the two databases have different words for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

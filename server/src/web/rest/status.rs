@@ -41,7 +41,7 @@ pub async fn status(State(state): State<AppState>, Caller(caller): Caller) -> An
     };
     let admin = caller.viewer.is_some_and(|viewer| viewer.is_admin());
     #[cfg(feature = "query")]
-    let bus = state.live.as_ref().filter(|_| admin).map(|hub| hub.bus_status());
+    let bus = state.live.as_ref().filter(|_| admin).map(|live| live.borrow().bus_status());
     #[cfg(not(feature = "query"))]
     let bus = None;
     Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), role, read: read.map(|read| shown(read, admin)), bus }))

@@ -4,7 +4,7 @@ use app::wire::{Envelope, Position, Receipt, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Submission, SubmitError, entry::Entry};
-use crate::write::store::{Head, Lease, StoreError};
+use crate::write::store::{Cause, Head, Lease, StoreError};
 
 pub(super) type Answer = Result<Receipt, SubmitError>;
 
@@ -20,8 +20,10 @@ pub(super) struct Job {
     pub(super) leads: bool,
     /// Its id was not in the log up to here.
     pub(super) looked_up: Option<Position>,
-    /// It was in a commit of unknown outcome.
-    pub(super) sent: bool,
+    /// It was in a commit of unknown outcome, because of this.
+    pub(super) sent: Option<Cause>,
+    /// Such commits that turned out not to have happened.
+    pub(super) lost: u8,
     pub(super) tries: u8,
 }
 
@@ -32,7 +34,17 @@ impl Job {
         reply: oneshot::Sender<Answer>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { submission, traceparent, reply, _place: place, leads: false, looked_up: None, sent: false, tries: 0 }
+        Self {
+            submission,
+            traceparent,
+            reply,
+            _place: place,
+            leads: false,
+            looked_up: None,
+            sent: None,
+            lost: 0,
+            tries: 0,
+        }
     }
 }
 

@@ -297,6 +297,11 @@ impl Writer {
             .map_err(|error| entry::unreadable(event, &error).into())
     }
 
+    /// Returns when no command is decided any more, for whatever reason.
+    pub async fn ended(&self) {
+        self.stopped.cancelled().await;
+    }
+
     /// Takes no more commands, answers those it has, ends.
     pub async fn stop(self) {
         self.stop.cancel();

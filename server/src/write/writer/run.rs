@@ -345,7 +345,7 @@ impl Loop {
         }
         self.backlog.extend(batch.riders.into_iter().map(|(job, _)| job));
         for (mut job, _) in batch.stored {
-            job.tries += 1;
+            job.tries = job.tries.saturating_add(1);
             match &error {
                 StoreError::HeadMoved | StoreError::AlreadyStored if job.tries > TRIES => {
                     self.resolve(job, Err(SubmitError::Busy { retry_after: RETRY_AFTER }));
@@ -355,8 +355,8 @@ impl Loop {
                     self.wary = WARY_BATCHES * self.settings.batch;
                     self.suspects.push(job);
                 }
-                StoreError::OutcomeUnknown(_) => {
-                    job.sent = true;
+                StoreError::OutcomeUnknown(cause) => {
+                    job.sent = Some(cause.clone());
                     self.suspects.push(job);
                 }
                 // Its neighbours have nothing to do with that.

@@ -93,7 +93,8 @@ async fn what_happens_is_told_once_to_everyone_who_looks_at_it() {
 
 #[tokio::test]
 async fn a_slow_reader_misses_nothing_and_holds_back_no_more_than_a_few_messages() {
-    let mut desk = Desk::new().await;
+    // Nobody takes anything during the deposits, however long they take.
+    let mut desk = Desk::at(Pace { patience: LONG, ..Pace::default() }).await;
     let mut shown = desk.page().await;
     let mut slow =
         Reader::with_room(&desk.hub, &customer(1), &shown.queries(), shown.position.into(), 1).await.unwrap();

@@ -15,23 +15,54 @@ use tokio::sync::OnceCell;
 /// Where the server is that DAYBOOK_TEST_POSTGRES names, or one that is started now and ends with this process.
 pub async fn server() -> &'static str {
     static SERVER: OnceCell<String> = OnceCell::const_new();
-    SERVER.get_or_init(|| async { tokio::task::spawn_blocking(start).await.unwrap() }).await
+    SERVER.get_or_init(|| async { tokio::task::spawn_blocking(|| start(&mut script()).0).await.unwrap() }).await
 }
 
-fn start() -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../.build/postgres.sh");
-    let started = Command::new(script)
+fn script() -> Command {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.build/postgres.sh"))
+}
+
+/// Its URL, and its folder if it was started now.
+fn start(script: &mut Command) -> (String, Option<String>) {
+    let started = script
         .args(["start", "--for", &std::process::id().to_string()])
         .stderr(Stdio::inherit())
         .output()
-        .unwrap_or_else(|error| panic!("{script}: {error}"));
+        .unwrap_or_else(|error| panic!("{script:?}: {error}"));
     let said = String::from_utf8(started.stdout).unwrap();
-    let url = said.lines().find_map(|line| line.strip_prefix("export DAYBOOK_TEST_POSTGRES="));
-    let url = url.unwrap_or_else(|| {
+    let value = |name: &str| {
+        let found = said.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")))?;
+        // As a shell reads it.
+        Some(found.trim_matches('\'').replace('\\', ""))
+    };
+    let url = value("DAYBOOK_TEST_POSTGRES").unwrap_or_else(|| {
         panic!("no PostgreSQL to test against: `eval \"$(.build/postgres.sh start)\"` starts one, or says why not")
     });
-    // As a shell reads it.
-    url.trim_matches('\'').replace('\\', "")
+    (url, value("DAYBOOK_TEST_POSTGRES_FOLDER"))
+}
+
+/// A server that a test may end.
+pub struct Server {
+    pub url: String,
+    folder: String,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let (url, folder) = start(script().env_remove("DAYBOOK_TEST_POSTGRES"));
+        Self { url, folder: folder.unwrap() }
+    }
+
+    /// kill (as kill -9), stop (at once) or up.
+    pub fn now(&self, action: &str) {
+        assert!(script().args(["server", &self.folder, action]).status().unwrap().success(), "{action}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script().env("DAYBOOK_TEST_POSTGRES_FOLDER", &self.folder).arg("stop").status().ok();
+    }
 }
 
 /// `url`, but of another database or another user.
