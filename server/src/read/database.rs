@@ -21,7 +21,8 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::sql::{DbError, NO_DATABASE, Tx, Writing};
-use crate::{db_url::DbUrl, private};
+use crate::db_url::DbUrl;
+use crate::private;
 
 const READERS: u32 = 8;
 /// Rebuilds write in the order of keys that are random: 64 MiB.

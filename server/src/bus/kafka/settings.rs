@@ -40,6 +40,8 @@ pub enum SettingsError {
     NotAPair(String),
     #[error("{0} is Daybook's own to set: what it promises rests on it")]
     Ours(String),
+    #[error("{key}={value}: this daybook speaks no TLS to Kafka (build it with --features kafka-tls)")]
+    NoTls { key: String, value: String },
     #[error("the value of {key} is to come from {from}: {why}")]
     Unreadable { key: String, from: String, why: String },
 }
@@ -63,6 +65,16 @@ const OURS: [&str; 16] = [
     "request.required.acks",
     "transactional.id",
 ];
+
+/// What librdkafka can only do with OpenSSL; of the passwords, all but plain ones.
+fn needs_tls(key: &str, value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    match key {
+        "security.protocol" => value.ends_with("ssl"),
+        "sasl.mechanism" | "sasl.mechanisms" => value != "plain",
+        _ => key.starts_with("ssl."),
+    }
+}
 
 impl FromStr for KafkaSettings {
     type Err = SettingsError;
@@ -123,6 +135,9 @@ impl KafkaSettings {
         } else {
             value.to_owned()
         };
+        if !cfg!(feature = "kafka-tls") && needs_tls(key, &value) {
+            return Err(SettingsError::NoTls { key: key.to_owned(), value });
+        }
         self.config.insert(key.to_owned(), value);
         Ok(())
     }
@@ -208,6 +223,10 @@ mod tests {
         assert_eq!(settings.client().get("security.protocol"), Some("sasl_plaintext"));
         assert_eq!(settings.client().get("sasl.password"), Some("a=b,c"));
         assert!(!format!("{settings:?}").contains("a=b,c"));
+        for tls in ["security.protocol=SASL_SSL", "ssl.ca.location=/ca.pem", "sasl.mechanism=SCRAM-SHA-256"] {
+            let refused = matches!(settings.set(tls), Err(SettingsError::NoTls { .. }));
+            assert_eq!(refused, !cfg!(feature = "kafka-tls"), "{tls}");
+        }
         assert_eq!(settings.set("acks=1"), Err(SettingsError::Ours("acks".into())));
         assert_eq!(settings.set("acks"), Err(SettingsError::NotAPair("acks".into())));
         assert!(matches!(settings.set("sasl.password=file:/none"), Err(SettingsError::Unreadable { .. })));
