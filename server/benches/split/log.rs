@@ -8,7 +8,10 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use server::{
-    bus::kafka::{KafkaSettings, Relay, RelayParts, Topics, ensure},
+    bus::{
+        head::HeadKeys,
+        kafka::{KafkaSettings, Relay, RelayParts, Topics, ensure},
+    },
     db_url::DbUrl,
     write::{
         database::WriteDb,
@@ -60,6 +63,7 @@ pub async fn publish(db: &WriteDb, settings: &KafkaSettings, end: Position) -> D
         people,
         lease: Arc::new(RelayLease::new(db.store.clone())),
         sign: head_signer(keys()),
+        keys: HeadKeys::new([keys().verifying_key()]),
     });
     let (mut status, cancelled) = (relay.status(), CancellationToken::new());
     let started = std::time::Instant::now();
