@@ -4,16 +4,18 @@ use std::time::{Duration, Instant};
 
 use app::wire::Position;
 use rdkafka::{
+    error::KafkaError,
     message::OwnedHeaders,
     producer::{FutureProducer, FutureRecord},
 };
 
 use super::{
     control::{Control, ReplayRequested},
-    now,
+    now, passes,
     reader::Reader,
     settings::KafkaSettings,
     topics::Topics,
+    wire::{self, Read},
 };
 use crate::bus::BusError;
 
@@ -70,13 +72,19 @@ impl Replays {
         Self { settings: settings.clone(), topic, asking, reader: None, asked: None }
     }
 
-    pub fn reader(&self) -> Option<&Reader> {
-        self.reader.as_ref()
-    }
-
-    /// Whose replays are ours.
-    pub fn node(&self) -> &str {
-        &self.asking.node
+    /// What comes next of replays that are ours. Cancel-safe.
+    pub async fn next(&self) -> Result<Read, KafkaError> {
+        let Some(reader) = &self.reader else { return std::future::pending().await };
+        loop {
+            match reader.recv().await {
+                Ok(message) if wire::header(&message, wire::NODE).as_deref() == Some(&*self.asking.node) => {
+                    return Ok(wire::read(&message));
+                }
+                Ok(_) | Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) if passes(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// What was asked for and is not all here, when `next` is the next position.
