@@ -16,7 +16,7 @@ endif
 # More arguments for the command that a target runs: make run ARGS='--listen 0.0.0.0:8080 --allow-insecure-http'
 ARGS ?=
 
-.PHONY: help run run-split services services-stop build site test check e2e bench bench-split fmt lint clean tools
+.PHONY: help run run-split services services-stop build site test faults check e2e bench bench-split fmt lint clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ site: ## the browser's side as a release has it: small, hashed, compressed (targ
 
 test: ## everything that CI runs: format, lint, boundaries, all tests, the browser
 	@.build/test.sh
+
+faults: ## the long run of faults, half an hour: kills, outages, full disks under a bank at work, and one table of what was found
+	@DAYBOOK_TEST_KILLS=$${DAYBOOK_TEST_KILLS:-200} DAYBOOK_TEST_FAULTS=$${DAYBOOK_TEST_FAULTS:-5} \
+	DAYBOOK_TEST_OUTAGE=$${DAYBOOK_TEST_OUTAGE:-60} cargo test -p server --features app/ssr --test faults -- --nocapture $(ARGS)
 
 e2e: ## the browser tests alone (ARGS='…' is passed to Playwright)
 	@.build/tools.sh bundle browser

@@ -103,6 +103,8 @@ pub fn log_to_stderr(common: &Common) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&common.log).with_context(|| format!("--log {:?} is no filter", common.log))?;
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // A line that cannot be written, to a file on a full disk, say, would be complained of on stderr by a panic.
+    let lines = lines.log_internal_errors(false);
     let set = match common.log_format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

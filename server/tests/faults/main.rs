@@ -1,6 +1,27 @@
-//! Faults, tried for real: the real binary, real files, real signals.
+//! Faults, tried for real: real processes, real databases and brokers, real signals, and a bank that works meanwhile.
+//!
+//! One run through the table of faults; after each of them, in a short run after each kind, everything is looked at that has
+//! to hold at rest (`rest`).
+//! `DAYBOOK_TEST_KILLS` (20), `DAYBOOK_TEST_FAULTS` (1, times for each other fault), `DAYBOOK_TEST_OUTAGE` (5, seconds) and
+//! `DAYBOOK_TEST_SEED` say how much; `DAYBOOK_TEST_FAULT` names one part: kills, postgres, cuts, brokers, paused, topics,
+//! views, disk, clock, live, embedded.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
-mod daybook;
-mod kill;
-mod workload;
+mod bank;
+mod broker;
+mod choices;
+mod clock;
+mod database;
+mod deployment;
+mod disk;
+mod embedded;
+mod live;
+mod nodes;
+mod proxy;
+mod rest;
+#[path = "../services/mod.rs"]
+mod services;
+mod subscriber;
+mod summary;
+mod table;
+mod views;

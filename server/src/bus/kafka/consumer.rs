@@ -30,7 +30,6 @@ use super::{
     replay::Replays,
     settings::KafkaSettings,
     topics::Topics,
-    wire,
 };
 use crate::bus::{BusError, BusStatus, Events, LogHead, OddMessage, PartitionStatus, ReplayAsked};
 
@@ -112,27 +111,9 @@ impl Subscription {
 
     /// What comes next from anywhere. Cancel-safe.
     async fn wait(&mut self) -> Result<Came, BusError> {
-        let again = async {
-            match self.replays.reader() {
-                Some(reader) => {
-                    let node = self.replays.node();
-                    loop {
-                        match reader.recv().await {
-                            Ok(message) if wire::header(&message, wire::NODE).as_deref() == Some(node) => {
-                                return Ok(received::read(&message));
-                            }
-                            Ok(_) | Err(KafkaError::PartitionEOF(_)) => {}
-                            Err(error) if passes(&error) => {}
-                            Err(error) => return Err(error),
-                        }
-                    }
-                }
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             message = self.reader.recv() => owned(message),
-            again = again => Ok(Came::Again(again)),
+            again = self.replays.next() => Ok(Came::Again(again)),
             changed = self.count.changed() => match changed {
                 Ok(()) => Ok(Came::MorePartitions),
                 Err(ended) => Err(BusError(Box::new(ended))),
@@ -276,9 +257,14 @@ impl Events for Subscription {
             self.accept(came).await?;
             // What is here already goes out together.
             for _ in 0..CHUNK {
-                let Some(message) = self.reader.recv().now_or_never() else { break };
-                let more = owned(message)?;
-                self.accept(more).await?;
+                let message = self.reader.recv().now_or_never().map(owned).transpose()?;
+                let again = self.replays.next().now_or_never().map(Came::Again);
+                if message.is_none() && again.is_none() {
+                    break;
+                }
+                for came in [message, again].into_iter().flatten() {
+                    self.accept(came).await?;
+                }
             }
         }
     }

@@ -4,15 +4,19 @@ use std::time::{Duration, Instant};
 
 use app::wire::Position;
 use rdkafka::{
+    error::KafkaError,
     message::OwnedHeaders,
     producer::{FutureProducer, FutureRecord},
 };
 
 use super::{
     control::{Control, ReplayRequested},
+    passes,
     reader::Reader,
+    received::{self, Read},
     settings::KafkaSettings,
     topics::Topics,
+    wire,
 };
 use crate::bus::BusError;
 
@@ -75,13 +79,19 @@ impl Replays {
         Self { settings: settings.clone(), topic, asking, reader: None, asked: None }
     }
 
-    pub fn reader(&self) -> Option<&Reader> {
-        self.reader.as_ref()
-    }
-
-    /// Whose replays are ours.
-    pub fn node(&self) -> &str {
-        &self.asking.node
+    /// What comes next of replays that are ours. Cancel-safe.
+    pub async fn next(&self) -> Result<Read, KafkaError> {
+        let Some(reader) = &self.reader else { return std::future::pending().await };
+        loop {
+            match reader.recv().await {
+                Ok(message) if wire::header(&message, wire::NODE).as_deref() == Some(&*self.asking.node) => {
+                    return Ok(received::read(&message));
+                }
+                Ok(_) | Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) if passes(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// What was asked for and is not all here, when `next` is the next position.

@@ -1,0 +1,109 @@
+//! Kafka: brokers that are lost, one or all, and topics that are deleted or changed. B2: no command notices.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    admin::NewPartitions,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use super::{
+    bank::Bank,
+    deployment::{BROKERS, Deployment},
+};
+use crate::services::{
+    node::LONG,
+    topic::{admin, client, options},
+};
+
+/// Commands that have to go on, whatever becomes of the brokers.
+struct Unaffected<'a>(&'a Bank, u64);
+
+impl<'a> Unaffected<'a> {
+    fn from_here(bank: &'a Bank) -> Self {
+        Self(bank, bank.counts.unavailable.load(Ordering::Relaxed))
+    }
+
+    fn holds(self) {
+        assert_eq!(self.0.counts.unavailable.load(Ordering::Relaxed), self.1, "B2: a command was answered 503");
+    }
+}
+
+pub async fn one_of_three_killed(all: &Deployment, bank: &Bank, times: u64) -> String {
+    let unaffected = Unaffected::from_here(bank);
+    for _ in 0..times {
+        for broker in 1..=BROKERS {
+            all.cluster.broker(broker, "kill");
+            bank.does(30).await;
+            // Two of three are enough.
+            bank.is_seen_everywhere().await;
+            all.cluster.broker(broker, "up");
+        }
+    }
+    unaffected.holds();
+    "no command refused; views go on with two of three".to_owned()
+}
+
+pub async fn all_stopped(all: &Deployment, bank: &Bank, outage: Duration) -> String {
+    let unaffected = Unaffected::from_here(bank);
+    let (since, before) = (Instant::now(), bank.done());
+    every(all, "kill");
+    while since.elapsed() < outage {
+        bank.does(20).await;
+    }
+    let done = bank.done() - before;
+    every(all, "up");
+    let back = Instant::now();
+    bank.is_seen_everywhere().await;
+    unaffected.holds();
+    format!(
+        "{done} commands meanwhile, none refused; views caught up {} s after they were back",
+        back.elapsed().as_secs()
+    )
+}
+
+/// At once: none of them comes up without another.
+fn every(all: &Deployment, action: &str) {
+    std::thread::scope(|scope| {
+        for broker in 1..=BROKERS {
+            scope.spawn(move || all.cluster.broker(broker, action));
+        }
+    });
+}
+
+pub async fn topics_deleted(all: &Deployment, bank: &Bank, times: u64) -> String {
+    let unaffected = Unaffected::from_here(bank);
+    for _ in 0..times {
+        bank.does(50).await;
+        let names = ["events", "control", "replay"].map(|name| all.topic(name));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let gone = admin(&all.cluster.brokers).delete_topics(&names, &options()).await.unwrap();
+        assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+        bank.does(50).await;
+        bank.is_seen_everywhere().await;
+    }
+    unaffected.holds();
+    "made again by the relay; what they had comes by replay".to_owned()
+}
+
+pub async fn partitions_added(all: &Deployment, bank: &Bank, times: u64) -> String {
+    let unaffected = Unaffected::from_here(bank);
+    let topic = all.topic("events");
+    let mut count = 0;
+    for _ in 0..times {
+        bank.does(20).await;
+        let reader: BaseConsumer = client(&all.cluster.brokers).create().unwrap();
+        let found = reader.fetch_metadata(Some(&topic), LONG).unwrap();
+        count = found.topics()[0].partitions().len() + 2;
+        let more = NewPartitions::new(&topic, count);
+        let made = admin(&all.cluster.brokers).create_partitions([&more], &options()).await.unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        bank.does(100).await;
+        bank.is_seen_everywhere().await;
+    }
+    unaffected.holds();
+    format!("{count} partitions at the end; nothing lost")
+}

@@ -1,0 +1,78 @@
+//! Nodes that are killed, and nodes that are stopped for longer than their leases last and wake up late.
+
+use std::time::Instant;
+
+use super::{
+    bank::Bank,
+    choices::Choices,
+    deployment::{Deployment, RELAY, TRANSFERS},
+};
+use crate::services::{
+    node::LONG,
+    topic::{all_messages, assert_first_copies_in_stream_order},
+};
+
+/// `kill -9` of a command node, a query node, or the relay's holder, at random moments.
+pub async fn killed(all: &mut Deployment, bank: &Bank, choices: &mut Choices, times: u64) -> String {
+    let mut killed = [0; 3];
+    for number in 0..times {
+        if number % 50 == 49 {
+            bank.sign_in_again().await;
+        }
+        bank.does(10 + choices.below(80)).await;
+        let kind = choices.index(3);
+        killed[kind] += 1;
+        let (nodes, number) = match kind {
+            0 => (&mut all.commands, choices.index(2)),
+            1 => (&mut all.queries, choices.index(2)),
+            _ => {
+                let (holder, _) = all.holder(RELAY).await;
+                (&mut all.commands, holder)
+            }
+        };
+        // The other one goes on meanwhile, if it is back; the one that is killed may still be starting.
+        nodes[1 - number].ready(&all.http).await;
+        nodes[number].kill_nine();
+        nodes[number].start_again();
+    }
+    let [command, query, relay] = killed;
+    format!("{command} command nodes, {query} query nodes, {relay} holders of the relay's lease")
+}
+
+/// One of two relays, and one of two process managers, stands still past its lease and wakes up late.
+pub async fn paused(all: &mut Deployment, bank: &Bank, times: u64) -> String {
+    for _ in 0..times {
+        for lease in [RELAY, TRANSFERS] {
+            bank.does(30).await;
+            let (holder, fence) = all.holder(lease).await;
+            let late = lines(all, holder, lease[2]);
+            all.commands[holder].signal("STOP");
+            let since = Instant::now();
+            // The other one takes over, and the bank works on.
+            while all.holder(lease).await.1 == fence {
+                assert!(since.elapsed() < LONG, "nobody takes over the lease of {}", lease[0]);
+            }
+            assert_ne!(all.holder(lease).await.0, holder);
+            bank.does(20).await;
+            all.commands[holder].signal("CONT");
+            while lines(all, holder, lease[2]) == late {
+                assert!(since.elapsed() < LONG, "it does not notice that it is late");
+                tokio::task::yield_now().await;
+            }
+            bank.does(20).await;
+        }
+    }
+    "the other takes over; what the late one says changes nothing".to_owned()
+}
+
+fn lines(all: &Deployment, node: usize, words: &str) -> usize {
+    all.commands[node].logged().lines().filter(|line| line.contains(words)).count()
+}
+
+/// B1, on a topic whose partitions were never changed: however often events were published again.
+pub async fn first_copies_are_in_stream_order(all: &Deployment) -> String {
+    let head = all.head().await;
+    let messages = all_messages(&all.cluster.brokers, &all.topic("events"));
+    assert_first_copies_in_stream_order(&messages, usize::try_from(head).unwrap());
+    format!("{head} events in {} messages", messages.len())
+}
