@@ -99,7 +99,6 @@ pub async fn serve(
     if let Some(listener) = metrics {
         show_metrics(listener, name, &node, &stopping)?;
     }
-    #[cfg(feature = "command")]
     let replaced = stop_if_replaced(&node, &stopping);
     #[cfg(feature = "command")]
     if let Some(command) = &node.command {

@@ -69,6 +69,7 @@ impl QueryGauges {
 
 impl QueryGauges {
     /// Shows `projection` from its beginning.
+    #[cfg(feature = "command")]
     pub(super) fn begin(&self, projection: &'static str) {
         for gauges in [&self.position, &self.lag, &self.parked, &self.rebuilding] {
             gauges.get_or_create(&[("projection", projection)]).set(0);
