@@ -49,7 +49,7 @@ site: ## the browser's side as a release has it: small, hashed, compressed (targ
 test: ## everything that CI runs: format, lint, boundaries, all tests, the browser
 	@.build/test.sh
 
-faults: ## the long run of faults, half an hour: kills, outages, full disks under a bank at work, and one table of what was found
+faults: ## the long run of faults: kills, outages, full disks under a bank at work, and one table of what was found
 	@DAYBOOK_TEST_KILLS=$${DAYBOOK_TEST_KILLS:-200} DAYBOOK_TEST_FAULTS=$${DAYBOOK_TEST_FAULTS:-5} \
 	DAYBOOK_TEST_OUTAGE=$${DAYBOOK_TEST_OUTAGE:-60} cargo test -p server --features app/ssr --test faults -- --nocapture $(ARGS)
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse battery";
 /// Longer than anything here takes, on a machine that has other work too.
-pub const LONG: Duration = Duration::from_mins(2);
+pub const LONG: Duration = Duration::from_mins(4);
 
 pub fn daybook() -> Command {
     Command::new(env!("CARGO_BIN_EXE_daybook"))
