@@ -65,6 +65,7 @@ impl QueryGauges {
     }
 }
 
+#[cfg(feature = "command")]
 impl QueryGauges {
     /// Shows `projection` from its beginning.
     pub(super) fn begin(&self, projection: &'static str) {
