@@ -67,6 +67,7 @@ impl QueryGauges {
     }
 }
 
+#[cfg(feature = "command")]
 impl QueryGauges {
     /// Shows `projection` from its beginning.
     #[cfg(feature = "command")]
