@@ -49,7 +49,7 @@ impl Answer {
 
     /// The first event that was stored.
     fn event(&self) -> Option<String> {
-        let first = js_sys::Reflect::get_u32(&self.field("events")?.into(), 0).ok()?;
+        let first = js_sys::Reflect::get_u32(&self.field("events")?, 0).ok()?;
         js_sys::Reflect::get(&first, &"event_id".into()).ok()?.as_string()
     }
 }

@@ -70,7 +70,6 @@ impl QueryGauges {
 #[cfg(feature = "command")]
 impl QueryGauges {
     /// Shows `projection` from its beginning.
-    #[cfg(feature = "command")]
     pub(super) fn begin(&self, projection: &'static str) {
         for gauges in [&self.position, &self.lag, &self.parked, &self.rebuilding] {
             gauges.get_or_create(&[("projection", projection)]).set(0);
