@@ -107,6 +107,33 @@ async fn b3_topics_deleted_and_made_again_while_nodes_run_lose_nothing() {
     relay.stop().await;
 }
 
+#[tokio::test]
+async fn b3_topics_made_again_are_read_by_clients_that_knew_later_leaders_of_them() {
+    let cluster = Cluster::own(3);
+    let settings = settings(&cluster);
+    let history = History::random(56, 900);
+    let log = Log::new(history.events[..400].to_vec());
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    reading.has(&history.events[..400]).await;
+    // Each partition has had several leaders; a new topic begins with its first.
+    for broker in 1..=3 {
+        cluster.broker(broker, "kill");
+        log.set(history.events[..400 + 50 * broker].to_vec());
+        reading.has(&history.events[..400 + 50 * broker]).await;
+        cluster.broker(broker, "up");
+    }
+    let names = topics(&settings);
+    let gone =
+        admin(&settings).delete_topics(&[&names.events, &names.control, &names.replay], &options()).await.unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    log.set(history.events.clone());
+    reading.has(&history.events).await;
+    reading.stop().await;
+    relay.stop().await;
+}
+
 fn damaged(events: &[Envelope], at: &[usize], damage: fn(&mut Envelope)) -> Vec<Envelope> {
     let mut events = events.to_vec();
     for at in at {

@@ -19,7 +19,7 @@ use rdkafka::{
 };
 use tokio::{
     sync::watch,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use super::{
@@ -38,6 +38,10 @@ const CHUNK: usize = 1000;
 
 /// What comes within this is no hole: partitions are not read all at the same time.
 const MOMENT: Duration = Duration::from_millis(50);
+
+/// A position that was said to be there and has not come for so long, though it is asked for again and again: nothing is
+/// kept of what the clients know. They may know a topic that was deleted, and take the new one for an older state of it.
+const STUCK: Duration = Duration::from_secs(20);
 
 /// What the node says of its bus.
 pub type SharedStatus = Arc<Mutex<BusStatus>>;
@@ -61,6 +65,8 @@ pub struct Subscription {
     head: watch::Receiver<Option<LogHead>>,
     replays: Replays,
     hole_age: Duration,
+    /// The position that is missing, and since when that is known.
+    missing: Option<(Position, Instant)>,
     tick: Interval,
     status: SharedStatus,
 }
@@ -104,6 +110,7 @@ impl Subscription {
             head,
             replays,
             hole_age: settings.hole_age,
+            missing: None,
             tick,
             status,
         }
@@ -212,6 +219,11 @@ impl Subscription {
         let next = self.merge.next();
         let head = self.head.borrow().map(|head| head.position);
         let hole = self.merge.hole(head);
+        let known = self.missing.filter(|(missing, _)| *missing == next);
+        self.missing = hole.map(|_| known.unwrap_or((next, Instant::now())));
+        if self.missing.is_some_and(|(_, since)| since.elapsed() >= STUCK) {
+            return Err(BusError(format!("position {next} has not come for {} s", STUCK.as_secs()).into()));
+        }
         if let Some((from, to)) = hole {
             let patience = if self.replays.just_ended(next) { MOMENT } else { self.hole_age };
             if self.merge.waits() >= patience && self.read_past() {

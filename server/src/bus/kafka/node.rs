@@ -26,13 +26,16 @@ use crate::bus::{After, Bus, BusError, BusStatus, Events, LogHead, People, head:
 
 /// How long it waits before it tries again.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Longer than the relay is ever silent while it can reach the brokers.
+const SILENCE: Duration = Duration::from_secs(15);
 /// How long a subscription waits for a topic that is not there.
 const TOPIC: Duration = Duration::from_secs(5);
 
 /// The bus of a query node.
 pub struct KafkaBus {
     settings: KafkaSettings,
-    asking: Asking,
+    /// Who this node is to those who answer it.
+    node: String,
     head: watch::Receiver<Option<LogHead>>,
     partitions: watch::Receiver<i32>,
     status: SharedStatus,
@@ -47,7 +50,7 @@ impl KafkaBus {
         let (heads, head) = watch::channel(None);
         let (counts, count) = watch::channel(0);
         let bus = Arc::new(Self {
-            asking: Asking::new(&settings, node)?,
+            node: node.to_owned(),
             settings: settings.clone(),
             head,
             partitions: count,
@@ -79,7 +82,7 @@ impl Bus for KafkaBus {
             Ok((reader, places))
         })
         .await?;
-        let replays = Replays::new(&self.settings, self.asking.clone());
+        let replays = Replays::new(&self.settings, Asking::new(&self.settings, &self.node)?);
         let (head, status) = (self.head.clone(), self.status.clone());
         let subscription =
             Subscription::new(&self.settings, reader, &places, after.position, count, head, replays, status);
@@ -118,11 +121,13 @@ async fn listen_once(
 ) -> Result<(), KafkaError> {
     let reader = Reader::from_now(settings, topic).await?;
     loop {
-        let message = match reader.recv().await {
-            Ok(message) => message,
-            Err(KafkaError::PartitionEOF(_)) => continue,
-            Err(error) if passes(&error) => continue,
-            Err(error) => return Err(error),
+        let message = match timeout(SILENCE, reader.recv()).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(KafkaError::PartitionEOF(_))) => continue,
+            Ok(Err(error)) if passes(&error) => continue,
+            Ok(Err(error)) => return Err(error),
+            // Something is said each second. A client that knew a topic before it was deleted may never hear the new one.
+            Err(_) => return Ok(()),
         };
         let Control::LogHead(said) = Control::read(&message) else { continue };
         if !keys.signed(&said) {

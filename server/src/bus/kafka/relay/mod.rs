@@ -79,6 +79,9 @@ enum Ended {
     Kafka(#[from] KafkaError),
     #[error("the log brought position {found} after {after}")]
     Gap { after: Position, found: Position },
+    /// The topics were deleted and made again, or the brokers are away: what the clients know is of no use.
+    #[error("what is published does not come back")]
+    Silence,
     #[error("the lease was taken over")]
     LeaseLost,
     #[error(transparent)]
@@ -203,8 +206,8 @@ impl Relay {
             ended = go.checkpoint(fence, after) => ended,
             ended = go.heads() => ended,
             ended = go.progress() => ended,
-            // Neither holds up the events.
-            never = go.replays() => match never {},
+            ended = go.replays() => ended,
+            // Does not hold up the events.
             never = go.people() => match never {},
             reason = producer.failed() => Err(Ended::NotDelivered(reason)),
         };

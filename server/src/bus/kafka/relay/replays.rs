@@ -1,9 +1,10 @@
 //! Answers whoever asks for positions again (B3): from the log, to that node alone.
 
-use std::convert::Infallible;
+use std::time::Duration;
 
 use app::wire::Position;
 use rdkafka::error::KafkaError;
+use tokio::time::timeout;
 
 use super::{Ended, Go, Never, pause};
 use crate::bus::kafka::{
@@ -14,15 +15,21 @@ use crate::bus::kafka::{
 };
 
 const CHUNK: u32 = 1000;
+/// Where the log ends is said each second, on the topic that is read here.
+const SILENCE: Duration = Duration::from_secs(15);
 /// Positions that are sent for one request, at most. Nodes ask again for the rest.
 const MOST: u64 = 50_000;
 
 impl Go<'_> {
-    /// A request that was made while nobody was the relay is made again by its node.
-    pub(super) async fn replays(&self) -> Infallible {
+    /// A request that was made while nobody was the relay is made again by its node. Ends where not even what this relay
+    /// says itself is heard.
+    pub(super) async fn replays(&self) -> Never {
         loop {
-            let Err(error) = self.answer().await;
-            pause(&error).await;
+            match self.answer().await {
+                Err(Ended::Silence) => return Err(Ended::Silence),
+                Err(error) => pause(&error).await,
+                Ok(never) => match never {},
+            }
         }
     }
 
@@ -30,11 +37,12 @@ impl Go<'_> {
         let topic = Topics::new(&self.parts.settings.prefix).control;
         let reader = Reader::from_now(&self.parts.settings, &topic).await?;
         loop {
-            let message = match reader.recv().await {
-                Ok(message) => message,
-                Err(KafkaError::PartitionEOF(_)) => continue,
-                Err(error) if passes(&error) => continue,
-                Err(error) => return Err(error.into()),
+            let message = match timeout(SILENCE, reader.recv()).await {
+                Ok(Ok(message)) => message,
+                Ok(Err(KafkaError::PartitionEOF(_))) => continue,
+                Ok(Err(error)) if passes(&error) => continue,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(Ended::Silence),
             };
             if let Control::ReplayRequested(asked) = Control::read(&message) {
                 self.replay(asked).await?;
