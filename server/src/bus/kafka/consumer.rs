@@ -39,9 +39,11 @@ const CHUNK: usize = 1000;
 /// What comes within this is no hole: partitions are not read all at the same time.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// A position that was said to be there and has not come for so long, though it is asked for again and again: nothing is
-/// kept of what the clients know. They may know a topic that was deleted, and take the new one for an older state of it.
+/// A position that was said to be there and has not come for so long, or so many things that had to be asked for again: then
+/// nothing is kept of what the clients know. They may know a topic that was deleted, and take the new one for an older
+/// state of it, of which they do not read all partitions.
 const STUCK: Duration = Duration::from_secs(20);
+const ASKED: u32 = 20;
 
 /// What the node says of its bus.
 pub type SharedStatus = Arc<Mutex<BusStatus>>;
@@ -67,6 +69,8 @@ pub struct Subscription {
     hole_age: Duration,
     /// The position that is missing, and since when that is known.
     missing: Option<(Position, Instant)>,
+    /// How often something was asked for again.
+    asked: u32,
     tick: Interval,
     status: SharedStatus,
 }
@@ -111,6 +115,7 @@ impl Subscription {
             replays,
             hole_age: settings.hole_age,
             missing: None,
+            asked: 0,
             tick,
             status,
         }
@@ -226,8 +231,11 @@ impl Subscription {
         }
         if let Some((from, to)) = hole {
             let patience = if self.replays.just_ended(next) { MOMENT } else { self.hole_age };
-            if self.merge.waits() >= patience && self.read_past() {
-                self.replays.ask(from, to).await?;
+            if self.merge.waits() >= patience && self.read_past() && self.replays.ask(from, to).await? {
+                self.asked += 1;
+                if self.asked > ASKED {
+                    return Err(BusError(format!("{ASKED} times something had to be asked for again").into()));
+                }
             }
         } else {
             self.replays.close();

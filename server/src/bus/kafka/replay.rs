@@ -109,14 +109,15 @@ impl Replays {
         self.asked = None;
     }
 
-    /// Asks for `from` up to `to`, or as much of it as is asked for at once; again only when nothing came for a while.
-    pub async fn ask(&mut self, from: Position, to: Position) -> Result<(), BusError> {
+    /// Asks for `from` up to `to`, or as much of it as is asked for at once; again only when nothing came for a while. Whether it
+    /// did.
+    pub async fn ask(&mut self, from: Position, to: Position) -> Result<bool, BusError> {
         let to = Position(to.0.min(from.0 + WINDOW - 1));
         if let Some((_, until, at)) = self.asked
             && from <= until
             && at.elapsed() < self.settings.hole_age
         {
-            return Ok(());
+            return Ok(false);
         }
         // Before the question, so that the answer cannot be missed.
         if self.reader.is_none() {
@@ -125,7 +126,7 @@ impl Replays {
         tracing::warn!(from = from.0, to = to.0, "the bus does not have these positions: asked for again");
         self.asked = Some((from, to, Instant::now()));
         self.asking.ask(from, to);
-        Ok(())
+        Ok(true)
     }
 
     /// Something of what was asked for came: the rest is on its way.
