@@ -33,7 +33,10 @@ async fn told_and_restored(all: &mut Deployment, number: usize) {
     while all.queries[number].is_ready(&all.http).await {
         assert!(since.elapsed() < LONG, "nobody is told that the views are gone");
     }
+    while !all.queries[number].logged().contains("is lost: it is restored") {
+        assert!(since.elapsed() < LONG, "the node does not notice that its views are gone");
+        tokio::task::yield_now().await;
+    }
     all.queries[number].ready(&all.http).await;
     assert_eq!(all.queries[number].pid(), pid);
-    assert!(all.queries[number].logged().contains("is lost: it is restored"));
 }
