@@ -75,7 +75,8 @@ step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
 step "PostgreSQL" with_postgres
 step "Kafka" kafka_is_up
-step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr
+# The short run of faults: `make faults` is the long one.
+step "Rust tests" shown_and_kept rust-tests env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" cargo test --quiet -p app -p server --features app/ssr
 step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
     env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
     feed:: projections:: queries:: rebuild::

@@ -132,7 +132,7 @@ async fn in_one_process(summary: Summary, mut choices: Choices, times: Times) {
 
 async fn sides_apart(summary: &Summary, choices: Choices, times: &Times) {
     let mut run = Run::start(summary.clone(), choices, times.others > 1).await;
-    let (kills, n, cuts, outage) = (times.kills, times.others, 5 * times.others, times.outage);
+    let (kills, n, cuts, outage) = (times.kills, times.others, 3 * times.others, times.outage);
     if times.wants("kills") {
         let fault = async |all: &mut _, bank: &Arc<_>, choices: &mut _| nodes::killed(all, bank, choices, kills).await;
         run.series("kill -9 of a node", kills, fault).await;
