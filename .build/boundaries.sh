@@ -2,13 +2,7 @@
 # The boundaries of ARCHITECTURE.md, checked. Each line below that starts with `forbid` is one of them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-failures=0
-
-complain() {
-    printf 'boundary broken: %s\n' "$1" >&2
-    sed 's/^/    /' >&2
-    failures=$((failures + 1))
-}
+. .build/complain.sh
 
 # The Rust sources under a folder, with line comments taken out: prose may name anything.
 code() {

@@ -3,13 +3,7 @@
 # modules, as the compiler itself lists what it read, nor the crates that only those need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-failures=0
-
-complain() {
-    printf 'boundary broken: %s\n' "$1" >&2
-    sed 's/^/    /' >&2
-    failures=$((failures + 1))
-}
+. .build/complain.sh
 
 # alone ROLE SOURCES CRATES: patterns of what a build of ROLE does not hold.
 alone() {

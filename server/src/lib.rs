@@ -5,6 +5,7 @@
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod data_dir;
 pub mod db_url;
 #[cfg(all(feature = "command", feature = "query"))]
 pub mod import;

@@ -106,29 +106,16 @@ fn sheet(visit: &Visit, seen: &Seen<AccountPage>, slip: Option<Slip>, body: AnyV
 
 fn head(visit: &Visit, seen: &Seen<AccountPage>, owner: Option<Person>, open: Option<Slip>) -> AnyView {
     let account = seen.value.account.clone();
-    let (id, name) = (account.id, account.name.clone());
     let actions = actions(visit, &account, open);
+    let crumbs = match open {
+        Some(slip) => {
+            super::crumbs(&[("/", "Accounts"), (&links::account(account.id), &account.name)], Some(slip.title()))
+        }
+        None => super::crumbs(&[("/", "Accounts")], Some(&account.name)),
+    };
     view! {
         <OfflineNote />
-        <nav aria-label="Where this is">
-            <ol class="crumbs">
-                <li>
-                    <a href="/">"Accounts"</a>
-                </li>
-                {match open {
-                    Some(slip) => {
-                        view! {
-                            <li>
-                                <a href=links::account(id)>{name}</a>
-                            </li>
-                            <li>{slip.title()}</li>
-                        }
-                            .into_any()
-                    }
-                    None => view! { <li>{name}</li> }.into_any(),
-                }}
-            </ol>
-        </nav>
+        {crumbs}
         <div class="head">
             <AccountHead account owner now=visit.request.now position=seen.position locale=visit.locale /> {actions}
         </div>

@@ -10,7 +10,7 @@ use crate::{
     ports::AccountsFilter,
 };
 
-use super::{Nav, Sheet, Visit, paging, show};
+use super::{Nav, Sheet, Visit, crumbs, paging, show};
 
 /// Accounts a page, each followed by itself: a stream follows some more.
 const ACCOUNTS: u32 = 40;
@@ -42,14 +42,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
     };
     let body = view! {
         <OfflineNote />
-        <nav aria-label="Where this is">
-            <ol class="crumbs">
-                <li>
-                    <a href="/">"Accounts"</a>
-                </li>
-                <li>"All"</li>
-            </ol>
-        </nav>
+        {crumbs(&[("/", "Accounts")], Some("All"))}
         <div class="head">
             <div class="head-text">
                 <h1>"All accounts"</h1>

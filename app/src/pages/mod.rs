@@ -42,6 +42,24 @@ pub fn nothing_here() -> AnyView {
     show(|_| async { Err(crate::api::AppError::NotFound) })
 }
 
+/// Where a page is: the pages above it by address and name, and the page itself where it is none of these.
+fn crumbs(above: &[(&str, &str)], here: Option<&str>) -> AnyView {
+    let above = above.iter().map(|(href, name)| {
+        let (href, name) = ((*href).to_owned(), (*name).to_owned());
+        view! {
+            <li>
+                <a href=href>{name}</a>
+            </li>
+        }
+    });
+    view! {
+        <nav aria-label="Where this is">
+            <ol class="crumbs">{above.collect_view()} {here.map(|here| view! { <li>{here.to_owned()}</li> })}</ol>
+        </nav>
+    }
+    .into_any()
+}
+
 /// Newest and older. `turned`: not on the first page. `next`: where the next page starts, and what to call it.
 fn paging(asked: &Asked, label: &'static str, turned: bool, next: Option<(&str, &'static str)>) -> Option<AnyView> {
     (turned || next.is_some()).then(|| {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Nav, Sheet, Visit,
+    Nav, Sheet, Visit, crumbs,
     fields::{Field, hidden},
     refusal::Refusal,
     show,
@@ -75,14 +75,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let account = AccountId(uuid::Uuid::now_v7());
     let (name, refused, whole) = (name.view(&refusal), refusal.of("currency"), refusal.whole());
     let body = view! {
-        <nav aria-label="Where this is">
-            <ol class="crumbs">
-                <li>
-                    <a href="/">"Accounts"</a>
-                </li>
-                <li>"Open account"</li>
-            </ol>
-        </nav>
+        {crumbs(&[("/", "Accounts")], Some("Open account"))}
         <div class="head">
             <div class="head-text">
                 <h1>"Open account"</h1>

@@ -10,7 +10,7 @@ use crate::{
     ports::AccountsFilter,
 };
 
-use super::{Nav, Sheet, Visit, paging, show, slip::Slip};
+use super::{Nav, Sheet, Visit, crumbs, paging, show, slip::Slip};
 
 /// Transfers a page.
 const TRANSFERS: u32 = 50;
@@ -90,14 +90,7 @@ async fn one(visit: Visit) -> Result<Sheet, AppError> {
     let title = transfers::TransferPage::title_of(&transfer, &locale);
     let body = view! {
         <OfflineNote />
-        <nav aria-label="Where this is">
-            <ol class="crumbs">
-                <li>
-                    <a href="/transfers">"Transfers"</a>
-                </li>
-                <li>{short_id(&id.to_string())}</li>
-            </ol>
-        </nav>
+        {crumbs(&[("/transfers", "Transfers")], Some(&short_id(&id.to_string())))}
         <TransferPage transfer names position locale />
     };
     Ok(Sheet { title, nav: Nav::Transfers, shown: Some((&seen).into()), ..Sheet::of(body.into_any()) })

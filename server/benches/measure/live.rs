@@ -75,17 +75,7 @@ pub async fn run(rounds: usize) {
         tokio::spawn(listen(stream, r#""position":"#, arrived.clone()));
     }
 
-    let (told, _) = broadcast::channel::<u64>(64);
-    let peer = Router::new().route("/", get(bare_stream)).with_state(told.clone());
-    let theirs = serve(peer).await;
-    let (bare_arrived, mut bare_arrivals) = mpsc::unbounded_channel();
-    for _ in 0..STREAMS {
-        let stream = Connection::open(theirs).await.stream("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-        tokio::spawn(listen(stream, r#""position":"#, bare_arrived.clone()));
-    }
-    while told.receiver_count() < STREAMS {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (told, mut bare_arrivals) = bare_broadcast(STREAMS).await;
     let mut raw = raw_log(&folder.path().join("raw.db"));
     let read = bare_read_side(&folder.path().join("bare-read.db"));
     let mut log = Log::new();
@@ -193,7 +183,22 @@ pub async fn until_all(
     times
 }
 
-pub async fn bare_stream(
+/// A bare axum server that tells so many streams what is sent to it; what arrives at them.
+pub async fn bare_broadcast(streams: usize) -> (broadcast::Sender<u64>, mpsc::UnboundedReceiver<Arrival>) {
+    let (told, _) = broadcast::channel::<u64>(64);
+    let peer = serve(Router::new().route("/", get(bare_stream)).with_state(told.clone())).await;
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    for _ in 0..streams {
+        let stream = Connection::open(peer).await.stream("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        tokio::spawn(listen(stream, r#""position":"#, arrived.clone()));
+    }
+    while told.receiver_count() < streams {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    (told, arrivals)
+}
+
+async fn bare_stream(
     State(told): State<broadcast::Sender<u64>>,
 ) -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     // As many bytes as a message of ours.

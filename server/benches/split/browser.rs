@@ -8,17 +8,16 @@ use std::{
 };
 
 use app::{domain::AccountId, wire::Position};
-use axum::{Router, routing::get};
 use rdkafka::{
     ClientConfig,
     producer::{BaseRecord, DefaultProducerContext, ThreadedProducer},
 };
 use server::bus::kafka::{KafkaSettings, Topics, ensure};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use crate::{
-    http::{deposit_request, serve},
-    live::{bare_stream, listen, open_account, until_all},
+    http::deposit_request,
+    live::{bare_broadcast, listen, open_account, until_all},
     log::consumer,
     postgres::Raw,
     servers::{Servers, Split},
@@ -66,14 +65,7 @@ async fn latency(
 
     let mut raw = Raw::open(&servers.database("bare_way").await).await;
     let mut bare = BareBus::open(servers.topics("way")).await;
-    let (told, _) = broadcast::channel::<u64>(64);
-    let peer = serve(Router::new().route("/", get(bare_stream)).with_state(told.clone())).await;
-    let (bare_arrived, mut bare_arrivals) = mpsc::unbounded_channel();
-    let stream = Connection::open(peer).await.stream("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    tokio::spawn(listen(stream, r#""position":"#, bare_arrived));
-    while told.receiver_count() == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (told, mut bare_arrivals) = bare_broadcast(1).await;
     let mut log = Log::new();
 
     let (mut whole, mut parts) = (vec![], vec![]);

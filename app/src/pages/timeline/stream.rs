@@ -13,7 +13,10 @@ use crate::{
     wire::{Event, EventView, StreamId, StreamKind, Version, decode},
 };
 
-use super::{super::slip::Slip, Nav, Sheet, Visit};
+use super::{
+    super::{crumbs, slip::Slip},
+    Nav, Sheet, Visit,
+};
 
 /// Events read at a time.
 const PAGE: u32 = 500;
@@ -52,19 +55,10 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let (position, locale) = (seen.position, visit.locale);
     let body = view! {
         <OfflineNote />
-        <nav aria-label="Where this is">
-            <ol class="crumbs">
-                <li>
-                    <a href="/timeline">"Timeline"</a>
-                </li>
-                <li>
-                    {match link(stream) {
-                        Some(href) => view! { <a href=href>{name.clone()}</a> }.into_any(),
-                        None => name.clone().into_any(),
-                    }}
-                </li>
-            </ol>
-        </nav>
+        {match link(stream) {
+            Some(href) => crumbs(&[("/timeline", "Timeline"), (&href, &name)], None),
+            None => crumbs(&[("/timeline", "Timeline")], Some(&name)),
+        }}
         <div class="head">
             <div class="head-text">
                 <h1>{name.clone()}</h1>
