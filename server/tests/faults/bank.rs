@@ -295,7 +295,9 @@ impl Bank {
     }
 
     /// Someone listens to each account, from now on.
-    pub fn subscribe(self: &Arc<Self>) -> Vec<Subscriber> {
+    pub async fn subscribe(self: &Arc<Self>) -> Vec<Subscriber> {
+        // Whoever listens may come to any node: each has the accounts first.
+        self.is_seen_everywhere().await;
         let doors = self.doors.queries.len();
         let open = |(number, account): (usize, &Uuid)| Subscriber::start(self.clone(), *account, number % doors);
         self.accounts.iter().enumerate().map(open).collect()

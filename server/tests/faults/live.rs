@@ -24,7 +24,7 @@ pub async fn slow_reader(choices: &mut Choices, rate: u64) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Embedded::start(&folder.path().join("data")).await;
     let bank = Bank::open(ledger.doors(), rate, choices).await;
-    let mut listening = bank.subscribe();
+    let mut listening = bank.subscribe().await;
     let work = bank.work(choices);
     bank.does(100).await;
     let before = memory(ledger.node.pid());
