@@ -79,7 +79,7 @@ step "Kafka" kafka_is_up
 step "Rust tests" shown_and_kept rust-tests env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" cargo test --quiet -p app -p server --features app/ssr
 step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
     env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
-    feed:: projections:: queries:: rebuild::
+    feed:: live:: projections:: queries:: rebuild::
 step "Chromium and Playwright" wait_for_browser
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 

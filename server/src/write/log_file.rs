@@ -48,6 +48,8 @@ pub enum LogFileError {
     Io(#[from] io::Error),
     #[error("the log does not answer")]
     Store(#[from] StoreError),
+    #[error("event {position} is missing from the log: `daybook verify` says what is still right")]
+    Missing { position: Position },
     #[error("event {position} is not text and cannot be written as JSON")]
     NotText { position: Position },
     #[error("line {line}: {what}")]
@@ -81,9 +83,14 @@ async fn for_each(
     let head = store.head().await?;
     let mut at = Position(0);
     while at < head.position {
-        for event in store.read_log(at, CHUNK).await? {
-            if event.position > head.position {
-                break;
+        let left = u32::try_from(head.position.0 - at.0).unwrap_or(CHUNK);
+        let events = store.read_log(at, left.min(CHUNK)).await?;
+        if events.is_empty() {
+            return Err(LogFileError::Missing { position: at.next() });
+        }
+        for event in events {
+            if event.position != at.next() {
+                return Err(LogFileError::Missing { position: at.next() });
             }
             at = event.position;
             each(&event)?;

@@ -7,7 +7,6 @@ mod described;
 #[allow(dead_code)]
 #[path = "../it/history.rs"]
 mod history;
-mod mock;
 mod parts;
 mod people;
 mod relay;

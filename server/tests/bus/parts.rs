@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
-pub use crate::services::topic::{LONG, options};
+pub use crate::services::topic::LONG;
 use crate::{
     history::{Log, Node, Place},
     services::topic,
@@ -226,8 +226,8 @@ impl Reading {
     pub async fn has(&self, events: &[Envelope]) {
         let head = Position(events.len() as u64);
         let mut position = self.node.side.feed_position();
-        let reached = tokio::time::timeout(LONG, position.wait_for(|position| *position >= head)).await;
-        assert!(reached.is_ok(), "{:?} of {head}: {:?}", self.node.side.feed_position().borrow(), self.status());
+        let reached = tokio::time::timeout(LONG, position.wait_for(|position| *position >= head)).await.is_ok();
+        assert!(reached, "{:?} of {head}: {:?}", self.node.side.feed_position().borrow(), self.status());
         let mut tx = self.node.side.db.read().await.unwrap();
         let found = feed::read(&mut tx, Position(0), u32::MAX).await.unwrap();
         assert!(found == events, "{} events are not those {head}", found.len());

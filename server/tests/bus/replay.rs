@@ -6,9 +6,12 @@ use server::bus::kafka::KafkaSettings;
 
 use super::{
     cluster::Cluster,
-    parts::{MemoryLease, Reading, admin, all_messages, options, settings, start_relay, topics, until},
+    parts::{MemoryLease, Reading, admin, all_messages, settings, start_relay, topics, until},
 };
-use crate::history::{History, Log, Place};
+use crate::{
+    history::{History, Log, Place},
+    services::topic::options,
+};
 
 /// Takes from a topic what is before `offset` in these partitions; all of it at the end.
 async fn forget(settings: &KafkaSettings, partitions: &[(i32, Offset)]) {

@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     cluster::{Cluster, script},
-    parts::{MemoryLease, Reading, admin, bus, client, options, settings, start_relay, topics, until},
+    parts::{MemoryLease, Reading, admin, bus, client, settings, start_relay, topics, until},
 };
-use crate::history::{History, Log, Place};
+use crate::{
+    history::{History, Log, Place},
+    services::topic::options,
+};
 
 #[tokio::test]
 async fn topics_are_made_as_they_are_promised_and_lesser_ones_are_named() {

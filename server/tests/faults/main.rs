@@ -4,7 +4,7 @@
 //! to hold at rest (`rest`).
 //! `DAYBOOK_TEST_KILLS` (20), `DAYBOOK_TEST_FAULTS` (1, times for each other fault), `DAYBOOK_TEST_OUTAGE` (5, seconds) and
 //! `DAYBOOK_TEST_SEED` say how much; `DAYBOOK_TEST_FAULT` names one part: kills, postgres, cuts, brokers, paused, topics,
-//! views, disk, clock, live, embedded.
+//! views, disk, clock, mock, live, embedded.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod bank;
@@ -15,8 +15,15 @@ mod database;
 mod deployment;
 mod disk;
 mod embedded;
+#[allow(dead_code)]
+#[path = "../it/history.rs"]
+mod history;
 mod live;
+mod mock;
 mod nodes;
+#[allow(dead_code)]
+#[path = "../bus/parts.rs"]
+mod parts;
 mod proxy;
 mod rest;
 #[path = "../services/mod.rs"]
@@ -25,3 +32,5 @@ mod subscriber;
 mod summary;
 mod table;
 mod views;
+
+use services::kafka as cluster;

@@ -8,7 +8,7 @@ use super::{
     choices::{Choices, setting},
     clock, database,
     deployment::Deployment,
-    disk, embedded, live, nodes, rest,
+    disk, embedded, live, mock, nodes, rest,
     subscriber::Subscriber,
     summary::{Summary, Trial},
     views,
@@ -92,9 +92,19 @@ async fn whatever_fails_nothing_acknowledged_is_lost_doubled_or_skipped() {
     let (summary, mut choices) = (Summary::begin(seed), Choices::new(seed));
     // Beside each other: much of it is waiting.
     let alone = tokio::spawn(in_one_process(summary.clone(), choices.fork(), times.clone()));
-    if ["kills", "postgres", "cuts", "brokers", "paused", "topics", "views"].iter().any(|part| times.wants(part)) {
-        sides_apart(&summary, choices.fork(), &times).await;
-    }
+    let apart = async {
+        if ["kills", "postgres", "cuts", "brokers", "paused", "topics", "views"].iter().any(|part| times.wants(part)) {
+            sides_apart(&summary, choices.fork(), &times).await;
+        }
+    };
+    let mocked = async {
+        if times.wants("mock") {
+            let trial = summary.try_out("errors, time-outs and lost answers of a MockCluster");
+            let (troubles, found) = mock::misbehaves().await;
+            trial.found(troubles, found);
+        }
+    };
+    tokio::join!(apart, mocked);
     alone.await.unwrap();
 }
 

@@ -1,11 +1,12 @@
 //! W5: what was altered behind the ledger's back is found, and what only an anchor can tell is found against one.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use app::wire::{Envelope, Position, Version};
 use server::write::{
     anchor::Anchor,
     keys::SigningKeys,
+    log_file::{LogFileError, write_csv, write_ndjson},
     store::{EventStore, Head, SqliteStore},
     verify::{Finding, Verified, VerifyError, verify},
 };
@@ -115,6 +116,20 @@ async fn w5_a_removed_event_is_found() {
     let (store, _) = ten(&log).await;
     intruder(&log).await.execute("DELETE FROM events WHERE position = 5").await.unwrap();
     assert_eq!(check(&store, &[]).await.unwrap_err().position, Position(6));
+}
+
+#[tokio::test]
+async fn a_log_that_lacks_an_event_is_not_exported_as_if_it_were_whole() {
+    for (removed, missing) in [("= 5", 5), ("> 7", 8)] {
+        let log = TempLog::new();
+        let (store, _) = ten(&log).await;
+        let delete = sqlx::AssertSqlSafe(format!("DELETE FROM events WHERE position {removed}"));
+        intruder(&log).await.execute(delete).await.unwrap();
+        for written in [write_ndjson(&*store, io::sink()).await, write_csv(&*store, io::sink()).await] {
+            let Err(LogFileError::Missing { position }) = written else { panic!("{written:?}") };
+            assert_eq!(position, Position(missing));
+        }
+    }
 }
 
 #[tokio::test]

@@ -104,8 +104,9 @@ impl Appender {
     pub(super) async fn hold(&self) -> Result<Head, StoreError> {
         let mut line = self.line.lock().await;
         let mut connection = match std::mem::replace(&mut *line, Line::Closed) {
-            Line::Open(connection) | Line::Holding(connection) => rolled_back_or(connection, self).await?,
-            Line::Closed => self.connect().await?,
+            Line::Open(connection) => connection,
+            // Whoever held it is gone; its transaction ends with its connection.
+            Line::Holding(_) | Line::Closed => self.connect().await?,
         };
         let work = async {
             sqlx::raw_sql("BEGIN").execute(&mut connection).await.map_err(broken)?;
@@ -208,14 +209,6 @@ async fn rolled_back(mut connection: PgConnection) -> Line {
             tracing::debug!(%error, "a connection is closed instead of rolled back");
             Line::Closed
         }
-    }
-}
-
-/// The same, or another one.
-async fn rolled_back_or(connection: PgConnection, appender: &Appender) -> Result<PgConnection, StoreError> {
-    match rolled_back(connection).await {
-        Line::Open(connection) | Line::Holding(connection) => Ok(connection),
-        Line::Closed => appender.connect().await,
     }
 }
 
