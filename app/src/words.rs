@@ -175,6 +175,7 @@ pub fn describe_rejection(rejection: &Rejection, currency: Option<Currency>, loc
         R::EntryAlreadyReversed => "This entry was reversed already.".to_owned(),
         R::EntryNotReversible => "Only a deposit or a withdrawal can be reversed.".to_owned(),
         R::TextEmpty { field } => format!("Give a {field}."),
+        R::TextNotPrintable { .. } => "Some of its characters cannot be printed: leave them out.".to_owned(),
         R::TextTooLong { max, .. } => format!("At most {max} characters."),
         R::SameAccount => "Source and destination are the same account.".to_owned(),
         R::CurrencyMismatch { expected, given } => format!("That account is kept in {expected}, not in {given}."),
@@ -190,7 +191,7 @@ pub fn rejected_field(rejection: &Rejection) -> Option<&str> {
         R::AmountNotPositive | R::InsufficientFunds { .. } | R::BalanceTooLarge => Some("amount"),
         R::EffectiveInFuture { .. } => Some("effective_on"),
         R::LimitNegative | R::LimitBelowUse { .. } | R::LimitUnchanged { .. } => Some("limit"),
-        R::TextEmpty { field } | R::TextTooLong { field, .. } => Some(field),
+        R::TextEmpty { field } | R::TextTooLong { field, .. } | R::TextNotPrintable { field } => Some(field),
         R::SameAccount | R::CurrencyMismatch { .. } => Some("to"),
         R::AccountNotFound
         | R::AccountAlreadyOpen

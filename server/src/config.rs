@@ -191,8 +191,8 @@ pub struct ServeArgs {
     #[cfg(feature = "command")]
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
     pub session_key_file: Option<PathBuf>,
-    /// Public keys of the command nodes, for a query node: `daybook token public-key` prints one
-    #[cfg(feature = "query")]
+    /// Public keys whose sessions count: a query node's only ones; a command node has its own anyway, and these while one
+    /// key takes over from another. `daybook token public-key` prints one
     #[arg(long, env = "DAYBOOK_SESSION_PUBLIC_KEYS", value_delimiter = ',', value_name = "KEY")]
     pub session_public_keys: Vec<Hash>,
     /// Address and port to listen on
@@ -256,6 +256,9 @@ pub struct VerifyArgs {
     /// the one in the anchor
     #[arg(long, env = "DAYBOOK_ANCHOR_KEY", value_name = "KEY", requires = "anchor")]
     pub anchor_key: Option<Hash>,
+    /// The key that signed the anchor; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+    pub session_key_file: Option<PathBuf>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
     pub write_db: Option<DbUrl>,
@@ -264,6 +267,9 @@ pub struct VerifyArgs {
 #[cfg(feature = "command")]
 #[derive(Debug, Args)]
 pub struct AnchorArgs {
+    /// The key that signs; the data folder's if absent
+    #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
+    pub session_key_file: Option<PathBuf>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
     #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
     pub write_db: Option<DbUrl>,
@@ -315,6 +321,12 @@ pub enum UserCommand {
         /// Read the password from stdin, one line
         #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
+    },
+    /// Delete someone's name, e-mail and password everywhere, for good; accounts and events know only an id and stay
+    Forget {
+        /// Their e-mail; upper and lower case are the same
+        #[arg(long, env = "DAYBOOK_USER_EMAIL")]
+        email: String,
     },
     /// Bar someone from signing in; ends all their sessions
     Disable {

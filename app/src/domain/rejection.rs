@@ -48,6 +48,8 @@ pub enum Rejection {
     TextEmpty { field: String },
     #[error("{field} is longer than {max} characters")]
     TextTooLong { field: String, max: usize },
+    #[error("{field} holds control characters; line breaks and tabs are all right")]
+    TextNotPrintable { field: String },
     #[error("source and destination are the same account")]
     SameAccount,
     #[error("the account is kept in {expected}, not in {given}")]
@@ -82,6 +84,7 @@ impl Rejection {
             Self::EntryNotReversible => "entry_not_reversible",
             Self::TextEmpty { .. } => "text_empty",
             Self::TextTooLong { .. } => "text_too_long",
+            Self::TextNotPrintable { .. } => "text_not_printable",
             Self::SameAccount => "same_account",
             Self::CurrencyMismatch { .. } => "currency_mismatch",
             Self::TransferAlreadyRequested => "transfer_already_requested",
@@ -99,7 +102,7 @@ pub(super) fn required(field: &str, text: &str, max: usize) -> Result<(), Reject
     if text.trim().is_empty() {
         return Err(Rejection::TextEmpty { field: field.to_owned() });
     }
-    at_most(field, text, max)
+    plain(field, text, max)
 }
 
 /// What every reason that someone gives has to be: there, and not too long.
@@ -107,9 +110,14 @@ pub fn check_reason(reason: &str) -> Result<(), Rejection> {
     required("reason", reason, TEXT_MAX)
 }
 
-pub(super) fn at_most(field: &str, text: &str, max: usize) -> Result<(), Rejection> {
+/// Up to `max` characters, line breaks and tabs among them but no other control characters: no database, page or file
+/// shows those.
+pub(super) fn plain(field: &str, text: &str, max: usize) -> Result<(), Rejection> {
     if text.chars().count() > max {
         return Err(Rejection::TextTooLong { field: field.to_owned(), max });
+    }
+    if text.chars().any(|c| c.is_control() && !"\t\n\r".contains(c)) {
+        return Err(Rejection::TextNotPrintable { field: field.to_owned() });
     }
     Ok(())
 }

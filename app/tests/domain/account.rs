@@ -47,6 +47,9 @@ fn an_account_is_opened_once() {
 fn opening_checks_name_and_limit() {
     given([]).when(open(" ", 0)).then_err(empty("name"));
     given([]).when(open(&"é".repeat(81), 0)).then_err(too_long("name", 80));
+    for name in ["a\0b", "bell\u{7}", "\u{9f}"] {
+        given([]).when(open(name, 0)).then_err(Rejection::TextNotPrintable { field: "name".to_owned() });
+    }
     assert!(app::domain::account::decide(&Account::default(), open(&"é".repeat(80), 0)).is_ok());
     given([]).when(open("Everyday", -1)).then_err(Rejection::LimitNegative);
     given([]).when(open("Everyday", i64::MAX)).then([opened(i64::MAX)]);

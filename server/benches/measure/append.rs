@@ -39,7 +39,8 @@ pub async fn run(rounds: usize) {
         let (mut ours, mut theirs, mut batches) = (vec![], vec![], vec![]);
         for _ in 0..rounds {
             store.sizes.lock().unwrap().clear();
-            ours.push(deposit_for(ROUND, clients, &writer, &accounts).await);
+            let (deposits, took) = deposit_for(ROUND, clients, &writer, &accounts).await;
+            ours.push(rate(deposits, took));
             let batch = median(&store.sizes.lock().unwrap());
             let (until, rows, time) = copy_events(&store.inner, &mut raw, copied, batch).await;
             copied = until;
@@ -52,8 +53,9 @@ pub async fn run(rounds: usize) {
     }
 }
 
-/// Events a second that `clients` get acknowledged, each sending its next command when it has the answer to the last.
-pub async fn deposit_for(time: Duration, clients: usize, writer: &Writer, accounts: &[AccountId]) -> f64 {
+/// How many commands `clients` get acknowledged, each sending its next when it has the answer to the last, and how long
+/// that took.
+pub async fn deposit_for(time: Duration, clients: usize, writer: &Writer, accounts: &[AccountId]) -> (usize, Duration) {
     let (started, next) = (Instant::now(), AtomicUsize::new(0));
     let deposit = async || {
         while started.elapsed() < time {
@@ -62,7 +64,7 @@ pub async fn deposit_for(time: Duration, clients: usize, writer: &Writer, accoun
         }
     };
     futures_util::future::join_all((0..clients).map(|_| deposit())).await;
-    rate(next.load(Ordering::Relaxed), started.elapsed())
+    (next.load(Ordering::Relaxed), started.elapsed())
 }
 
 pub async fn open_accounts(writer: &Writer) -> Vec<AccountId> {

@@ -68,7 +68,7 @@ async fn latency(
     let (told, mut bare_arrivals) = bare_broadcast(1).await;
     let mut log = Log::new();
 
-    let (mut whole, mut parts) = (vec![], vec![]);
+    let (mut whole, mut parts, mut sums) = (vec![], vec![], vec![]);
     for round in 0..=rounds {
         let mut times = vec![];
         for _ in 0..COMMANDS {
@@ -78,22 +78,27 @@ async fn latency(
             let position = serde_json::from_slice::<app::wire::Receipt>(&answer).unwrap().position;
             times.extend(until_all(&mut arrivals, 1, position, started).await);
         }
-        let (mut commits, mut messages, mut broadcasts) = (vec![], vec![], vec![]);
+        // One after another, as a command's event has to take them: the sum of each time through.
+        let (mut commits, mut messages, mut broadcasts, mut sum) = (vec![], vec![], vec![], vec![]);
         for at in 0..COMMANDS {
             let event = log.next();
-            commits.push(raw.one_by_one(std::slice::from_ref(&event)).await);
-            messages.push(bare.there_and_back(&event.payload).await);
+            let commit = raw.one_by_one(std::slice::from_ref(&event)).await;
+            let message = bare.there_and_back(&event.payload).await;
             let (started, position) = (Instant::now(), (round * COMMANDS + at + 1) as u64);
             told.send(position).unwrap();
-            broadcasts.extend(until_all(&mut bare_arrivals, 1, Position(position), started).await);
+            let broadcast = until_all(&mut bare_arrivals, 1, Position(position), started).await[0];
+            commits.push(commit);
+            messages.push(message);
+            broadcasts.push(broadcast);
+            sum.push(commit + message + broadcast);
         }
         // The first round warms up.
         if round > 0 {
             whole.push(ms(p99(&times)));
+            sums.push(ms(p99(&sum)));
             parts.push([ms(p99(&commits)), ms(p99(&messages)), ms(p99(&broadcasts))]);
         }
     }
-    let sums: Vec<f64> = parts.iter().map(|parts| parts.iter().sum()).collect();
     let part = |index: usize| median(&parts.iter().map(|parts| parts[index]).collect::<Vec<_>>());
     let (ours, theirs) = (median(&whole), median(&sums));
     println!("\ncommand at the proxy → event in a browser's stream, through Kafka, p99");

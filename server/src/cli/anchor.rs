@@ -17,7 +17,7 @@ use crate::{
 
 /// Prints one line.
 pub async fn run(data: &DataDir, args: AnchorArgs) -> anyhow::Result<ExitCode> {
-    let file = data.signing_key();
+    let file = args.session_key_file.unwrap_or_else(|| data.signing_key());
     let keys = SigningKeys::load(&file)?.with_context(|| {
         format!(
             "there is no signing key in {}: if it was lost, bring it back from a backup; a new ledger gets one by \

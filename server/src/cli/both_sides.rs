@@ -46,7 +46,8 @@ impl Node {
         settings: WriterSettings,
         small: bool,
     ) -> anyhow::Result<Self> {
-        let write = WriteParts { small, ..WriteParts::open(data.write_url(write_db), &data.signing_key(), settings)? };
+        let (url, key) = (data.write_url(write_db), data.signing_key());
+        let write = WriteParts { small, ..WriteParts::open(url, &key, [], settings)? };
         Self::run_both(write, data.read_url(None), BusChoice::InProcess).await
     }
 

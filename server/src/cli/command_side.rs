@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use app::wire::{Envelope, Position};
+use ed25519_dalek::VerifyingKey;
 use prometheus_client::registry::Registry;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
@@ -55,13 +56,18 @@ pub struct WriteParts {
 }
 
 impl WriteParts {
-    /// With the keys in the file `key`, made if it is not there.
-    pub fn open(url: DbUrl, key: &Path, settings: WriterSettings) -> anyhow::Result<Self> {
+    /// With the keys in the file `key`, made if it is not there; signatures of `others` count, too.
+    pub fn open(
+        url: DbUrl,
+        key: &Path,
+        others: impl IntoIterator<Item = VerifyingKey>,
+        settings: WriterSettings,
+    ) -> anyhow::Result<Self> {
         let fresh_key = !key.exists();
         Ok(Self {
             url,
             admin: None,
-            keys: Arc::new(SigningKeys::load_or_create(key)?),
+            keys: Arc::new(SigningKeys::load_or_create(key)?.trusting(others)),
             fresh_key,
             settings,
             small: false,

@@ -12,7 +12,7 @@ pub use super::both_sides::BusChoice;
 #[cfg(feature = "command")]
 pub use super::command_side::{CommandSide, WriteParts, people_pool};
 #[cfg(feature = "query")]
-pub use super::query_side::{QuerySide, public_keys};
+pub use super::query_side::QuerySide;
 use crate::{bus::kafka::KafkaSettings, token::TokenVerifier, web::Live};
 
 /// What a process does, and with what.

@@ -5,8 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
-use app::wire::Hash;
 use ed25519_dalek::VerifyingKey;
 use prometheus_client::registry::Registry;
 use tokio::{sync::watch, task::JoinHandle};
@@ -58,18 +56,6 @@ struct Running {
     read: Arc<ReadSide>,
     hub: Arc<Hub>,
     reading: CancellationToken,
-}
-
-/// The public keys of these bytes.
-pub fn public_keys(keys: &[Hash]) -> anyhow::Result<Vec<VerifyingKey>> {
-    let mut known = Vec::new();
-    for key in keys {
-        let Ok(read) = VerifyingKey::from_bytes(&key.0) else {
-            bail!("{key} is no public key: `daybook token public-key` prints the one of a command node");
-        };
-        known.push(read);
-    }
-    Ok(known)
 }
 
 /// Hears of the world through Kafka until `listening` is cancelled; log heads count that one of `keys` signed.
@@ -141,8 +127,14 @@ impl Parts {
         let postgres = matches!(url, DbUrl::Postgres(_));
         let away = |error: &ReadDbError| postgres && matches!(error, ReadDbError::Database(_) | ReadDbError::InUse);
         let open = || ReadDb::at(url, self.pages);
-        let db = until_it_answers(&format!("the read database at {url}"), away, open).await.with_context(|| {
-            format!("opening the read database at {url} (it can be deleted: it is built again from the log)")
+        let db = until_it_answers(&format!("the read database at {url}"), away, open).await;
+        let db = db.map_err(|error| {
+            let hint = match error {
+                // Whoever followed the hint would delete the log.
+                ReadDbError::HoldsALog => "",
+                _ => " (it can be deleted: it is built again from the log)",
+            };
+            anyhow::Error::new(error).context(format!("opening the read database at {url}{hint}"))
         })?;
         let revocations = self.revocations.clone();
         let on_session = Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at));

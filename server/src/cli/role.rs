@@ -1,6 +1,7 @@
 //! From what `serve` was told to what the process does; combinations that promise less than they seem to are refused.
 
 use anyhow::{Context as _, bail, ensure};
+use ed25519_dalek::VerifyingKey;
 
 #[cfg(all(feature = "command", feature = "query"))]
 use super::node::BusChoice;
@@ -28,8 +29,7 @@ pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
                 !args.session_public_keys.is_empty(),
                 "--role query needs --session-public-keys: `daybook token public-key` prints the one of a command node"
             );
-            let keys = super::node::public_keys(&args.session_public_keys)?;
-            Role::Query { read: data.read_url(args.read_db.as_ref()), bus: apart(kafka)?, keys }
+            Role::Query { read: data.read_url(args.read_db.as_ref()), bus: apart(kafka)?, keys: public_keys(args)? }
         }
     })
 }
@@ -38,7 +38,11 @@ pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
 #[cfg(all(feature = "command", feature = "query"))]
 pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     match args.role {
-        RoleName::All => {}
+        RoleName::All => {
+            let (write, read) = (args.write_db.as_ref(), args.read_db.as_ref());
+            let same = write.is_some_and(|write| read.is_some_and(|read| write.to_string() == read.to_string()));
+            ensure!(!same, "--read-db is the database of the log: the views have one of their own");
+        }
         RoleName::Command => {
             ensure!(args.read_db.is_none(), "--role command has no read database: leave out --read-db");
         }
@@ -48,11 +52,18 @@ pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
             ensure!(args.session_key_file.is_none(), "--role query signs nothing: leave out --session-key-file");
         }
     }
-    let public = args.role == RoleName::Query || args.session_public_keys.is_empty();
-    ensure!(public, "--session-public-keys are for --role query: a command side has its own key");
     ensure!(!args.demo || args.role == RoleName::All, "--demo fills an embedded ledger: it goes with --role all");
     ensure!(!args.demo || args.write_db.is_none(), "--demo fills the data folder's ledger: leave out --write-db");
     Ok(())
+}
+
+fn public_keys(args: &ServeArgs) -> anyhow::Result<Vec<VerifyingKey>> {
+    let read = args.session_public_keys.iter().map(|key| {
+        VerifyingKey::from_bytes(&key.0).with_context(|| {
+            format!("{key} is no public key: `daybook token public-key` prints the one of a command node")
+        })
+    });
+    read.collect()
 }
 
 /// The bus of a process that has one side only.
@@ -72,6 +83,7 @@ fn kafka(args: &ServeArgs) -> anyhow::Result<Option<KafkaSettings>> {
     for pair in &args.kafka_config {
         settings.set(pair).context("--kafka-config")?;
     }
+    settings.check().context("--kafka-config")?;
     #[cfg(feature = "command")]
     {
         settings.partitions = args.kafka_partitions;
@@ -86,8 +98,9 @@ fn write(data: &DataDir, args: &ServeArgs) -> anyhow::Result<super::node::WriteP
     let url = data.write_url(args.write_db.as_ref());
     let key = args.session_key_file.clone().unwrap_or_else(|| data.signing_key());
     let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
+    let others = public_keys(args)?;
     Ok(super::node::WriteParts {
         admin: args.write_db_admin.clone(),
-        ..super::node::WriteParts::open(url, &key, settings)?
+        ..super::node::WriteParts::open(url, &key, others, settings)?
     })
 }

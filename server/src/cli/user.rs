@@ -49,6 +49,11 @@ pub async fn run(data: &DataDir, args: UserArgs) -> anyhow::Result<ExitCode> {
             people.disable(find(people, &email).await?.person.id, Actor::Operator).await?;
             say!("{email} cannot sign in any more; all their sessions end.");
         }
+        UserCommand::Forget { email } => {
+            let id = find(people, &email).await?.person.id;
+            people.forget(id, Actor::Operator).await?;
+            say!("{email} is forgotten; the events of {id} stay.");
+        }
     }
     db.close().await?;
     Ok(ExitCode::SUCCESS)

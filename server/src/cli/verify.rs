@@ -20,7 +20,8 @@ use crate::{
 pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let (anchors, trust) = match &args.anchor {
         Some(file) => {
-            let trust = Trust::choose(data, args.anchor_key)?;
+            let key = args.session_key_file.unwrap_or_else(|| data.signing_key());
+            let trust = Trust::choose(&key, args.anchor_key)?;
             (read_anchors(file, &trust)?, Some(trust))
         }
         None => (Vec::new(), None),
@@ -67,11 +68,11 @@ enum Trust {
 }
 
 impl Trust {
-    fn choose(data: &DataDir, said: Option<Hash>) -> anyhow::Result<Self> {
+    fn choose(key: &Path, said: Option<Hash>) -> anyhow::Result<Self> {
         if let Some(key) = said {
             return Ok(Self::In(PublicKeys::of(&key.0), "the key that was given"));
         }
-        let own = SigningKeys::load(&data.signing_key())?;
+        let own = SigningKeys::load(key)?;
         Ok(own.map_or(Self::Itself, |keys| Self::In(keys.public(), "this ledger's key")))
     }
 

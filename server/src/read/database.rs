@@ -34,11 +34,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// "daybook:" in ASCII: the advisory lock of whoever owns the database.
 const OWNER_LOCK: i64 = 0x6461_7962_6f6f_6b3a;
 
+/// Answered where a log is.
+const LOG: &str = "SELECT 1 FROM log_head";
+
 /// The read database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadDbError {
     #[error("the read database was made by a newer Daybook ({what}); use that one, or delete the read database")]
     Newer { what: String },
+    #[error("it holds a log: the views have a database of their own")]
+    HoldsALog,
     #[error("another daybook uses this read database: each query node has one of its own")]
     InUse,
     #[error("the read database cannot be brought up to date")]
@@ -108,8 +113,9 @@ impl ReadDb {
             .disable_statement_logging();
         let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         let migrated = sqlx::migrate!("../migrations/read/sqlite").run(&migrating).await;
+        let log = migrated.is_err() && sqlx::query(LOG).execute(&migrating).await.is_ok();
         migrating.close().await;
-        migrated.map_err(migration)?;
+        migrated.map_err(|error| migration(error, log))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
@@ -149,7 +155,9 @@ impl ReadDb {
             .acquire_timeout(Duration::from_secs(30))
             .connect_with(options)
             .await?;
-        sqlx::migrate!("../migrations/read/postgres").run(&pool).await.map_err(migration)?;
+        let migrated = sqlx::migrate!("../migrations/read/postgres").run(&pool).await;
+        let log = migrated.is_err() && sqlx::query(LOG).execute(&pool).await.is_ok();
+        migrated.map_err(|error| migration(error, log))?;
         let owner = Arc::new(Mutex::new(Some(owner)));
         Ok(Self(Inner::Postgres { writer: Arc::default(), pool, owner }))
     }
@@ -252,8 +260,9 @@ async fn make_database(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     made.map(|_| tracing::info!("the read database was not there: made"))
 }
 
-fn migration(error: MigrateError) -> ReadDbError {
+fn migration(error: MigrateError, holds_a_log: bool) -> ReadDbError {
     match error {
+        _ if holds_a_log => ReadDbError::HoldsALog,
         MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => {
             ReadDbError::Newer { what: format!("migration {version}") }
         }

@@ -31,6 +31,8 @@ pub enum KeyError {
 pub struct SigningKeys {
     key: SigningKey,
     key_id: String,
+    /// Of before, and to come: their signatures count, too.
+    others: PublicKeys,
 }
 
 impl SigningKeys {
@@ -67,7 +69,7 @@ impl SigningKeys {
     /// The key that follows from these secret bytes.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let key = SigningKey::from_bytes(&seed);
-        Self { key_id: key_id(&key.verifying_key()), key }
+        Self { key_id: key_id(&key.verifying_key()), key, others: PublicKeys::default() }
     }
 
     /// The first eight hexadecimal digits of the SHA-256 of the public key.
@@ -84,9 +86,18 @@ impl SigningKeys {
         self.key.verifying_key()
     }
 
-    /// What others need to check signatures of this key.
+    /// While one key takes over from another, nodes sign with either: signatures of `others` count as its own.
+    #[must_use]
+    pub fn trusting(mut self, others: impl IntoIterator<Item = VerifyingKey>) -> Self {
+        self.others.0.extend(others.into_iter().map(|key| (key_id(&key), key)));
+        self
+    }
+
+    /// What is needed to check signatures that count.
     pub fn public(&self) -> PublicKeys {
-        PublicKeys(BTreeMap::from([(self.key_id.clone(), self.key.verifying_key())]))
+        let mut keys = self.others.clone();
+        keys.0.insert(self.key_id.clone(), self.key.verifying_key());
+        keys
     }
 }
 

@@ -24,9 +24,13 @@ async fn b2_brokers_that_are_away_are_waited_for_and_the_relay_catches_up_alone(
         // The log goes on without them: nothing of the relay is on a command's way.
         log.set(history.events[..end].to_vec());
         assert!(relay.status.borrow().published < Position(end as u64));
+        // An operator is told before long.
+        let mut status = relay.status.clone();
+        status.wait_for(|status| status.error.is_some()).await.unwrap();
         cluster.broker(1, "up");
         reading.has(&history.events[..end]).await;
         relay.published(Position(end as u64)).await;
+        status.wait_for(|status| status.error.is_none()).await.unwrap();
     }
     // A broker that hangs.
     cluster.broker(1, "freeze");

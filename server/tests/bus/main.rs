@@ -12,6 +12,7 @@ mod people;
 mod relay;
 mod replay;
 mod restored;
+mod rotation;
 #[path = "../services/mod.rs"]
 mod services;
 mod split;

@@ -28,6 +28,7 @@ mod proxy;
 mod rest;
 #[path = "../services/mod.rs"]
 mod services;
+mod steps;
 mod subscriber;
 mod summary;
 mod table;

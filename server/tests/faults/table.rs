@@ -8,7 +8,7 @@ use super::{
     choices::{Choices, setting},
     clock, database,
     deployment::Deployment,
-    disk, embedded, live, mock, nodes, rest,
+    disk, embedded, live, mock, nodes, rest, steps,
     subscriber::Subscriber,
     summary::{Summary, Trial},
     views,
@@ -112,9 +112,11 @@ async fn in_one_process(summary: Summary, mut choices: Choices, times: Times) {
     let choices = &mut choices;
     let n = times.others;
     if times.wants("embedded") {
-        let kills = times.kills.div_ceil(4);
         let trial = summary.try_out("kill -9 of the embedded server");
-        let found = embedded::killed(choices, RATE, kills).await;
+        let found = embedded::killed(choices, RATE, times.kills).await;
+        trial.found(times.kills, found);
+        let trial = summary.try_out("kill -9 between any two steps of a transfer");
+        let (kills, found) = steps::killed_between(choices, RATE).await;
         trial.found(kills, found);
     }
     if times.wants("disk") {

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Date, Rejection, check_reason,
-        rejection::{NAME_MAX, TEXT_MAX, at_most, required},
+        rejection::{NAME_MAX, TEXT_MAX, plain, required},
     },
     Account, AccountCommand as C, AccountEvent as E, DeclineReason, Direction, Incoming, Outgoing, Status,
 };
@@ -151,7 +151,7 @@ fn entry(amount: i64, effective_on: Date, today: Date, description: Option<&str>
     if effective_on > today {
         return Err(Rejection::EffectiveInFuture { effective_on, today });
     }
-    description.map_or(Ok(()), |text| at_most("description", text, TEXT_MAX))
+    description.map_or(Ok(()), |text| plain("description", text, TEXT_MAX))
 }
 
 fn covered(state: &Account, requested: i64) -> Result<(), Rejection> {

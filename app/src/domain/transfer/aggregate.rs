@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{
     AccountId, Currency, Rejection,
     account::DeclineReason,
-    rejection::{TEXT_MAX, at_most},
+    rejection::{TEXT_MAX, plain},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn decide(state: &Transfer, command: TransferCommand) -> Result<Vec<Transfer
             if from == to {
                 return Err(Rejection::SameAccount);
             }
-            description.as_deref().map_or(Ok(()), |text| at_most("description", text, TEXT_MAX))?;
+            description.as_deref().map_or(Ok(()), |text| plain("description", text, TEXT_MAX))?;
             Ok(vec![TransferEvent::TransferRequested { from, to, amount, currency, description }])
         }
         (_, TransferCommand::RequestTransfer { .. }) => Err(Rejection::TransferAlreadyRequested),

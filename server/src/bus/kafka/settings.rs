@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, consumer::BaseConsumer};
 
 /// How to reach the bus.
 #[derive(Clone)]
@@ -42,6 +42,8 @@ pub enum SettingsError {
     Ours(String),
     #[error("{key}={value}: this daybook speaks no TLS to Kafka (build it with --features kafka-tls)")]
     NoTls { key: String, value: String },
+    #[error("{0}")]
+    Refused(String),
     #[error("the value of {key} is to come from {from}: {why}")]
     Unreadable { key: String, from: String, why: String },
 }
@@ -142,6 +144,12 @@ impl KafkaSettings {
         Ok(())
     }
 
+    /// Makes a client, which talks to nobody yet, and lets it go again.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let client: Result<BaseConsumer, _> = self.consumer().create();
+        client.map(drop).map_err(|error| SettingsError::Refused(error.to_string()))
+    }
+
     /// What every client begins with.
     pub(super) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -198,6 +206,18 @@ mod tests {
         assert_eq!((settings.brokers.as_str(), settings.prefix.as_str()), ("a:9092,b.example.org:19092", "books-2"));
         let short: KafkaSettings = "kafka://[::1]:9092".parse().unwrap();
         assert_eq!((short.brokers.as_str(), short.prefix.as_str()), ("[::1]:9092", "daybook"));
+    }
+
+    #[test]
+    fn what_no_client_can_be_made_with_is_refused_with_the_reason() {
+        let settings: KafkaSettings = "kafka://a:1".parse().unwrap();
+        assert_eq!(settings.check(), Ok(()));
+        for (pair, why) in [("nonsense=1", "nonsense"), ("security.protocol=sasl_plaintext", "SASL")] {
+            let mut settings = settings.clone();
+            settings.set(pair).unwrap();
+            let refused = settings.check().unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl SqlQueries {
         let mut tx = side.db.read().await.map_err(unavailable)?;
         let position = oldest(&mut tx, projections).await.map_err(unavailable)?;
         let old = position < side.first_head();
-        Ok(Snapshot { tx, position, stale: old || position < fresh.position, old })
+        Ok(Snapshot { tx, position, stale: old || position < fresh.position })
     }
 }
 
@@ -87,15 +87,14 @@ impl SqlQueries {
 struct Snapshot {
     tx: Tx,
     position: Position,
+    /// It has not come to what was waited for, or to where the log ended when this node started.
     stale: bool,
-    /// It has not come to where the log ended when this node started.
-    old: bool,
 }
 
 impl Snapshot {
-    /// What is not in it. While views are made anew nothing is known of what they do not show yet.
+    /// What is not in it. While it is behind nothing is known of what it does not show yet.
     fn absent(&self) -> AppError {
-        if self.old { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound }
+        if self.stale { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound }
     }
 
     fn seen<T>(self, value: T) -> Seen<T> {

@@ -58,23 +58,37 @@ impl From<sqlx::Error> for DbError {
         match (&error, kind) {
             (sqlx::Error::PoolTimedOut, _) => Self::Busy,
             (sqlx::Error::PoolClosed | sqlx::Error::Io(_), _) => Self::Away(error.into()),
-            _ if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| is_away(&code)) => {
+            _ if error
+                .as_database_error()
+                .is_some_and(|error| error.code().is_some_and(|code| is_away(&code)) || sqlite::is_away(error)) =>
+            {
                 Self::Away(error.into())
             }
             (_, Some(K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation))
             | (sqlx::Error::ColumnDecode { .. }, _) => Self::Rows(error.into()),
+            _ if error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .is_some_and(|code| code.starts_with(BAD_DATA)) =>
+            {
+                Self::Rows(error.into())
+            }
             _ => Self::Failed(error.into()),
         }
     }
 }
 
-/// PostgreSQL is being stopped, begins again, or has no such database (any more).
+/// PostgreSQL is being stopped, begins again, or has no such database or table (any more, or yet).
 pub(super) fn is_away(code: &str) -> bool {
-    code.starts_with("57P") || code == NO_DATABASE
+    code.starts_with("57P") || code == NO_DATABASE || code == NO_TABLE
 }
+
+/// What the codes of PostgreSQL begin with for values that it cannot hold: U+0000 in a text is one.
+const BAD_DATA: &str = "22";
 
 /// PostgreSQL's word for a database that is not there.
 pub(super) const NO_DATABASE: &str = "3D000";
+const NO_TABLE: &str = "42P01";
 
 /// Where the two databases have different words for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use rusqlite::{
 };
 use sqlx::{
     AssertSqlSafe, Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _,
-    sqlite::{SqliteArguments, SqliteRow},
+    error::DatabaseError,
+    sqlite::{SqliteArguments, SqliteError, SqliteRow},
 };
 use tokio::{runtime::RuntimeFlavor, sync::OwnedMutexGuard};
 
@@ -121,6 +122,14 @@ impl From<rusqlite::Error> for DbError {
             _ => Self::Failed(error.into()),
         }
     }
+}
+
+/// The file was deleted, or another is being made in its place.
+pub(super) fn is_away(error: &dyn DatabaseError) -> bool {
+    let Some(error) = error.try_downcast_ref::<SqliteError>() else { return false };
+    let code: Option<i32> = error.code().and_then(|code| code.parse().ok());
+    // SQLITE_IOERR and SQLITE_CANTOPEN, whose low byte tells the kind.
+    matches!(code.map(|code| code & 0xff), Some(10 | 14)) || error.message().starts_with("no such table")
 }
 
 pub(super) async fn define(db: &mut SqliteConnection, sql: &str) -> Result<(), DbError> {

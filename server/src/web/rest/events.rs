@@ -133,7 +133,8 @@ pub async fn stream(
     // A stream without events does not exist, and neither does one that this viewer may not see.
     let nothing = page.value.items.is_empty();
     if nothing && (after.is_none() || read(&state, &viewer, from_the_start, fresh).await?.value.items.is_empty()) {
-        return Err(AppError::NotFound.into());
+        let absent = if page.stale { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound };
+        return Err(absent.into());
     }
     Ok(Json(page))
 }

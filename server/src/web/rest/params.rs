@@ -39,6 +39,9 @@ impl Params {
     /// An empty parameter is an absent one, as forms send it.
     pub fn take<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, AppError> {
         let value = self.0.remove(name).filter(|value| !value.is_empty());
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            return Err(AppError::invalid(name, "no text here holds a NUL character"));
+        }
         value.map(|value| value.parse().map_err(|_| wanted::unreadable(name, &value))).transpose()
     }
 

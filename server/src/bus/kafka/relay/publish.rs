@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use app::wire::Position;
+use tokio::time::timeout;
 
 use super::{Ended, Go, Never, SAVE};
 use crate::bus::Fence;
@@ -11,6 +12,8 @@ use crate::bus::Fence;
 const CHUNK: u32 = 1000;
 /// How long what another node appended may stay unnoticed.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long an acknowledgement may take before someone should look.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 impl Go<'_> {
     /// Publishes what follows `sent`.
@@ -29,7 +32,7 @@ impl Go<'_> {
             }
             if events.is_empty() {
                 // Whatever it was, the log is read again.
-                let news = tokio::time::timeout(LOOK, appended.changed()).await;
+                let news = timeout(LOOK, appended.changed()).await;
                 if matches!(news, Ok(Err(_))) {
                     tokio::time::sleep(LOOK).await;
                 }
@@ -37,15 +40,23 @@ impl Go<'_> {
         }
     }
 
-    /// Says how far it has come.
+    /// Says how far it has come, and when it comes no further.
     pub(super) async fn progress(&self) -> Never {
         let mut acknowledged = self.producer.acknowledged();
         loop {
             let up_to = *acknowledged.borrow_and_update();
             self.status.send_modify(|status| status.published = up_to);
-            if acknowledged.changed().await.is_err() {
+            let due = self.parts.appended.borrow().is_some_and(|head| head.position > up_to);
+            match timeout(OVERDUE, acknowledged.changed()).await {
+                Ok(Ok(())) => self.status.send_modify(|status| status.error = None),
                 // The producer outlives this.
-                std::future::pending::<()>().await;
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) if due => {
+                    let error = format!("no broker acknowledges what follows position {up_to}");
+                    tracing::warn!(error, "the relay does not go on");
+                    self.status.send_modify(|status| status.error = Some(error));
+                }
+                Err(_) => {}
             }
         }
     }
