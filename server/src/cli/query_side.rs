@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::waiting::until_it_answers;
+use super::waiting::Waiting;
 use crate::{
     bus::{
         Bus,
@@ -51,6 +51,7 @@ struct Parts {
     pages: Option<u32>,
     bus: Arc<dyn Bus>,
     revocations: Arc<Revocations>,
+    waiting: Waiting,
 }
 
 /// From one loss of the database to the next.
@@ -89,8 +90,9 @@ impl QuerySide {
         pages: Option<u32>,
         bus: Arc<dyn Bus>,
         revocations: Arc<Revocations>,
+        waiting: &Waiting,
     ) -> anyhow::Result<Self> {
-        let parts = Parts { url: url.clone(), pages, bus, revocations };
+        let parts = Parts { url: url.clone(), pages, bus, revocations, waiting: waiting.clone() };
         let running = parts.begin().await?;
         let (side, sides) = watch::channel(running.read.clone());
         let (hub, live) = watch::channel(running.hub.clone());
@@ -141,7 +143,8 @@ impl Parts {
         let postgres = matches!(url, DbUrl::Postgres(_));
         let away = |error: &ReadDbError| postgres && matches!(error, ReadDbError::Database(_) | ReadDbError::InUse);
         let open = || ReadDb::at(url, self.pages);
-        let db = until_it_answers(&format!("the read database at {url}"), away, open).await.with_context(|| {
+        let what = format!("the read database at {url}");
+        let db = self.waiting.until_it_answers(&what, away, open).await.with_context(|| {
             format!("opening the read database at {url} (it can be deleted: it is built again from the log)")
         })?;
         let revocations = self.revocations.clone();
