@@ -66,6 +66,9 @@ pub trait CommandPort: Send + Sync {
         command: Command,
         expected: Option<Version>,
     ) -> Result<Receipt, AppError>;
+
+    /// Whether what commands are stored in answers. Cheap, however often it is asked.
+    async fn answers(&self) -> bool;
 }
 
 /// The command side: knows who people are. Only this side can mint tokens.

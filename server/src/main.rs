@@ -1,10 +1,13 @@
 //! `daybook`: reads the command line and does what it says.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use server::{cli, config::Cli};
+
+/// What is under way in threads gets this long to end.
+const CLOSING: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     // What went wrong, in one line with its causes; a stack would say nothing to whoever runs this.
@@ -22,5 +25,8 @@ fn run() -> anyhow::Result<ExitCode> {
         tracing::debug!("a provider for TLS was installed already");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    runtime.block_on(cli::run(command_line))
+    let ended = runtime.block_on(cli::run(command_line));
+    // What still asks a name server or a broker is not waited for.
+    runtime.shutdown_timeout(CLOSING);
+    ended
 }

@@ -221,7 +221,8 @@ views! {
         /// Since when the head is unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unknown_since: Option<i64>,
-        /// Since it started, this node has not come to where the log ended then: what it shows is old.
+        /// Since it started, this node has not come to where the log ended then, or is new and has not heard where it ends:
+        /// what it shows is old.
         pub catching_up: bool,
         pub feed: Position,
         /// The position that the node's copy of the log cannot get or will not take, and why.

@@ -9,6 +9,7 @@ use super::{
     command_side::{CommandSide, SMALL_PAGES, WriteParts},
     node::Node,
     query_side::{QuerySide, listen},
+    waiting::Waiting,
 };
 use crate::{
     bus::{Bus, kafka::KafkaSettings},
@@ -48,17 +49,22 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let (url, key) = (data.write_url(write_db), data.signing_key());
         let write = WriteParts { small, ..WriteParts::open(url, &key, [], settings)? };
-        Self::run_both(write, data.read_url(None), BusChoice::InProcess).await
+        Self::run_both(write, data.read_url(None), BusChoice::InProcess, &Waiting::default()).await
     }
 
-    pub(super) async fn run_both(write: WriteParts, read: DbUrl, bus: BusChoice) -> anyhow::Result<Self> {
+    pub(super) async fn run_both(
+        write: WriteParts,
+        read: DbUrl,
+        bus: BusChoice,
+        waiting: &Waiting,
+    ) -> anyhow::Result<Self> {
         let listening = CancellationToken::new();
         let (keys, small) = (write.keys.clone(), write.small);
         let kafka = match &bus {
             BusChoice::InProcess => None,
             BusChoice::Kafka(settings) => Some(settings),
         };
-        let mut command = CommandSide::open(write, kafka).await?;
+        let mut command = CommandSide::open(write, kafka, waiting).await?;
         let bus: Arc<dyn Bus> = match bus {
             BusChoice::InProcess => Arc::new(command.in_process()),
             BusChoice::Kafka(settings) => {
@@ -70,7 +76,7 @@ impl Node {
         let revocations = command.revocations.clone();
         let tokens = TokenVerifier::new(keys.public().iter(), revocations.clone());
         let pages = small.then_some(SMALL_PAGES);
-        let query = QuerySide::start(&read, pages, bus, revocations).await?;
+        let query = QuerySide::start(&read, pages, bus, revocations, waiting).await?;
         if let Some(last) = query.read().last().await?
             && !command.has(&last).await?
         {

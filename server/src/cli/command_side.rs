@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{tasks::Tasks, waiting::until_it_answers};
+use super::{tasks::Tasks, waiting::Waiting};
 use crate::{
     bus::{
         LogHead, LogSource,
@@ -106,38 +106,40 @@ pub struct CommandSide {
 
 impl CommandSide {
     /// As these parts say, its database brought up to date first where its owner is known; publishes to `bus` later.
-    pub async fn open(parts: WriteParts, bus: Option<&KafkaSettings>) -> anyhow::Result<Self> {
+    /// A database that is away, or that its owner has yet to migrate, is waited for, and `waiting` told so.
+    pub async fn open(parts: WriteParts, bus: Option<&KafkaSettings>, waiting: &Waiting) -> anyhow::Result<Self> {
         let WriteParts { url, admin, keys, fresh_key, settings, small } = parts;
         if let Some(admin) = admin {
-            WriteDb::migrate(&admin, Some(&url)).await.with_context(|| format!("bringing {admin} up to date"))?;
+            let migrate = || WriteDb::migrate(&admin, Some(&url));
+            let migrated = match &admin {
+                DbUrl::Sqlite(_) => migrate().await,
+                DbUrl::Postgres(_) => waiting.until_it_answers(&format!("the log at {admin}"), is_away, migrate).await,
+            };
+            migrated.with_context(|| format!("bringing {admin} up to date"))?;
         }
-        Self::start(&url, small.then_some(SMALL_PAGES), (keys, fresh_key), settings, bus).await
+        let open = || look(&url, small.then_some(SMALL_PAGES));
+        let opened = match &url {
+            DbUrl::Sqlite(_) => open().await,
+            DbUrl::Postgres(_) => waiting.until_it_answers(&format!("the log at {url}"), is_away, open).await,
+        };
+        let opened = opened.with_context(|| format!("opening the log at {url}"))?;
+        Self::start(&url, opened, (keys, fresh_key), settings, bus).await
     }
 
-    /// Opens the write database at `url`, waiting for it where it is away, and starts everything that commands need.
-    /// `pages`: see [`WriteDb::open`]. The flag beside the keys says that they were made just now. Refuses a log that is not
-    /// the one on `bus`.
+    /// Starts everything that commands need, over the write database at `url`. The flag beside the keys says that they were
+    /// made just now. Refuses a log that is not the one on `bus`.
     async fn start(
         url: &DbUrl,
-        pages: Option<u32>,
+        Opened { db, unfinished, head }: Opened,
         (keys, fresh_key): (Arc<SigningKeys>, bool),
         settings: WriterSettings,
         bus: Option<&KafkaSettings>,
     ) -> anyhow::Result<Self> {
-        let away = |error: &OpenError| matches!(error, OpenError::Store(StoreError::Unavailable(_)));
-        let db = match url {
-            DbUrl::Sqlite(_) => WriteDb::open(url, pages).await,
-            DbUrl::Postgres(_) => {
-                until_it_answers(&format!("the log at {url}"), away, || WriteDb::open(url, pages)).await
-            }
-        };
-        let db = db.with_context(|| format!("opening the log at {url}"))?;
-        let unfinished = db.store.checkpoint(UNFINISHED).await?;
         anyhow::ensure!(
             unfinished == Position(0),
             "{url} is not whole: a restore or a copy, up to position {unfinished}, was interrupted. Run it again: it goes on"
         );
-        if fresh_key && db.store.head().await?.position > Position(0) {
+        if fresh_key && head.position > Position(0) {
             let was = "its signing key is lost, a new one is made: anchors of before hold only by their own public key";
             tracing::warn!("{url}: {was} (verify --anchor-key)");
         }
@@ -148,6 +150,8 @@ impl CommandSide {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (sending, telling) = (Tasks::default(), Tasks::default());
         let queue = settings.queue;
+        // Known from the start: a node with both sides is not to wait for what is in its own log.
+        let (log_head, heads) = watch::channel(Some(log_head(&head, &*clock)));
         let (writer, head, writing) = Writer::start(db.store.clone(), clock.clone(), settings);
         let revocations = Arc::new(Revocations::default());
         let sessions = Sessions::start(SessionParts {
@@ -168,7 +172,6 @@ impl CommandSide {
         let transfers = ProcessManager::new(db.store.clone(), writer.clone(), head.clone());
         let transferring = transfers.status();
         sending.spawn(transfers.run(sending.cancelled()));
-        let (log_head, heads) = watch::channel(None);
         telling.spawn({
             let (cancelled, clock) = (telling.cancelled(), clock.clone());
             async move { cancelled.run_until_cancelled(say_head(head, clock, log_head)).await.unwrap_or_default() }
@@ -266,6 +269,25 @@ impl CommandSide {
     }
 }
 
+/// A write database, and what was found in it.
+struct Opened {
+    db: WriteDb,
+    /// How far a restore or a copy had come that was interrupted; 0 if none was.
+    unfinished: Position,
+    head: Head,
+}
+
+async fn look(url: &DbUrl, pages: Option<u32>) -> Result<Opened, OpenError> {
+    let db = WriteDb::open(url, pages).await?;
+    let (unfinished, head) = (db.store.checkpoint(UNFINISHED).await?, db.store.head().await?);
+    Ok(Opened { db, unfinished, head })
+}
+
+/// It may be there later, or be brought up to date by its owner.
+fn is_away(error: &OpenError) -> bool {
+    matches!(error, OpenError::Older { .. } | OpenError::Store(StoreError::Unavailable(_)))
+}
+
 /// Whether the log is the one on the topics. Brokers that are away fail nobody (B2): the relay looks again before it publishes.
 async fn same_log(bus: &KafkaSettings, keys: &HeadKeys, log: &dyn LogSource) -> anyhow::Result<()> {
     let look = async { compare(&said(bus, keys).await?, log, bus).await };
@@ -285,13 +307,16 @@ async fn same_log(bus: &KafkaSettings, keys: &HeadKeys, log: &dyn LogSource) -> 
     }
 }
 
+fn log_head(head: &Head, clock: &dyn Clock) -> LogHead {
+    LogHead { position: head.position, hash: head.hash, at: clock.now_micros() }
+}
+
 /// Says where the log ends: after each commit, and again every second, so that silence means something.
 async fn say_head(mut head: watch::Receiver<Head>, clock: Arc<dyn Clock>, to: watch::Sender<Option<LogHead>>) {
     // What is there before the writer has read the log is not its end.
     let mut open = head.changed().await.is_ok();
     while open {
-        let Head { position, hash, .. } = *head.borrow_and_update();
-        to.send_replace(Some(LogHead { position, hash, at: clock.now_micros() }));
+        to.send_replace(Some(log_head(&head.borrow_and_update(), &*clock)));
         open = tokio::time::timeout(TICK, head.changed()).await.unwrap_or(Ok(())).is_ok();
     }
     // The writer has ended; whoever listens is told so by its own cancellation, not by a bus that breaks.

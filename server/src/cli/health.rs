@@ -1,4 +1,4 @@
-//! `daybook health`: whether a server can serve, for whoever restarts it if not.
+//! `daybook health`: whether a server can serve, for whoever sends it requests or starts what needs it.
 
 use std::{process::ExitCode, time::Duration};
 

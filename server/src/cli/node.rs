@@ -13,6 +13,7 @@ pub use super::both_sides::BusChoice;
 pub use super::command_side::{CommandSide, WriteParts, people_pool};
 #[cfg(feature = "query")]
 pub use super::query_side::QuerySide;
+pub use super::waiting::Waiting;
 use crate::{bus::kafka::KafkaSettings, token::TokenVerifier, web::Live};
 
 /// What a process does, and with what.
@@ -40,15 +41,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts what belongs to this role.
-    pub async fn run(role: Role) -> anyhow::Result<Self> {
+    /// Starts what belongs to this role; `waiting` is told what it waits for.
+    pub async fn run(role: Role, waiting: &Waiting) -> anyhow::Result<Self> {
         match role {
             #[cfg(all(feature = "command", feature = "query"))]
-            Role::All { write, read, bus } => Self::run_both(write, read, bus).await,
+            Role::All { write, read, bus } => Self::run_both(write, read, bus, waiting).await,
             #[cfg(feature = "command")]
             Role::Command { write, bus } => {
                 let keys = write.keys.clone();
-                let mut command = CommandSide::open(write, Some(&bus)).await?;
+                let mut command = CommandSide::open(write, Some(&bus), waiting).await?;
                 command.publish(bus);
                 let tokens = TokenVerifier::new(keys.public().iter(), command.revocations.clone());
                 Ok(Self::of(tokens, CancellationToken::new()).with_command(command))
@@ -58,7 +59,7 @@ impl Node {
                 let (listening, revocations) = (CancellationToken::new(), Arc::default());
                 let tokens = TokenVerifier::new(keys.iter().copied(), Arc::clone(&revocations));
                 let bus = super::query_side::listen(bus, keys, listening.clone())?;
-                let query = QuerySide::start(&read, None, bus, revocations).await?;
+                let query = QuerySide::start(&read, None, bus, revocations, waiting).await?;
                 Ok(Self::of(tokens, listening).with_query(query))
             }
         }

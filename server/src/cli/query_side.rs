@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::waiting::until_it_answers;
+use super::waiting::Waiting;
 use crate::{
     bus::{
         Bus,
@@ -49,6 +49,7 @@ struct Parts {
     pages: Option<u32>,
     bus: Arc<dyn Bus>,
     revocations: Arc<Revocations>,
+    waiting: Waiting,
 }
 
 /// From one loss of the database to the next.
@@ -75,8 +76,9 @@ impl QuerySide {
         pages: Option<u32>,
         bus: Arc<dyn Bus>,
         revocations: Arc<Revocations>,
+        waiting: &Waiting,
     ) -> anyhow::Result<Self> {
-        let parts = Parts { url: url.clone(), pages, bus, revocations };
+        let parts = Parts { url: url.clone(), pages, bus, revocations, waiting: waiting.clone() };
         let running = parts.begin().await?;
         let (side, sides) = watch::channel(running.read.clone());
         let (hub, live) = watch::channel(running.hub.clone());
@@ -127,7 +129,8 @@ impl Parts {
         let postgres = matches!(url, DbUrl::Postgres(_));
         let away = |error: &ReadDbError| postgres && matches!(error, ReadDbError::Database(_) | ReadDbError::InUse);
         let open = || ReadDb::at(url, self.pages);
-        let db = until_it_answers(&format!("the read database at {url}"), away, open).await;
+        let what = format!("the read database at {url}");
+        let db = self.waiting.until_it_answers(&what, away, open).await;
         let db = db.map_err(|error| {
             let hint = match error {
                 // Whoever followed the hint would delete the log.

@@ -7,14 +7,17 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::AbortOnDropHandle,
+};
 
-use super::node::Node;
+use super::node::{Node, Waiting};
 use crate::{
     config::{DataDir, ServeArgs},
     metrics::{self, Metrics},
     trace::Exporting,
-    web::{self, AppState, WebOptions, listen::Tls},
+    web::{self, AppState, WebOptions, front::Front, listen::Tls},
 };
 
 /// The files get this long to be closed once the last answer is out.
@@ -52,7 +55,7 @@ fn bind(args: &ServeArgs) -> anyhow::Result<TcpListener> {
     TcpListener::bind(args.listen).with_context(|| format!("listening on {}", args.listen))
 }
 
-/// Serves on `listener` until `stopping` is cancelled.
+/// Serves on `listener` until `stopping` is cancelled. While the node waits for what it needs, whoever asks is told so.
 pub async fn serve(
     data: &DataDir,
     args: &ServeArgs,
@@ -86,6 +89,13 @@ pub async fn serve(
     super::role::check(args)?;
     let name = args.role.name();
     let traces = args.otlp_endpoint.as_deref().map(|endpoint| Exporting::start(endpoint, name)).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = listener.local_addr()?;
+    let (front, waiting) = (Front::default(), Waiting::default());
+    let router = front.router(options.clone(), waiting.words());
+    let serving = web::listen::serve(listener, tls, args.max_connections, router, stopping.clone());
+    let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
+    let starting = metrics.as_ref().map(|listener| show_starting(listener, name, &stopping)).transpose()?;
     // Before the keys are looked for: they are made with the data.
     #[cfg(all(feature = "command", feature = "query"))]
     if args.demo
@@ -93,11 +103,18 @@ pub async fn serve(
     {
         super::demo::print(&people);
     }
-    let node = Node::run(super::role::choose(data, args)?).await?;
+    let role = super::role::choose(data, args)?;
+    let node = tokio::select! {
+        node = Node::run(role, &waiting) => node?,
+        served = &mut serving => return served?.context("serving"),
+        // Nothing was taken yet that would have to be drained.
+        () = stopping.cancelled() => return Ok(()),
+    };
     let (ports, tokens, live) = (node.ports.clone(), node.tokens.clone(), node.live.clone());
     let state = AppState::with_live(ports, tokens, live, options, stopping.clone());
     if let Some(listener) = metrics {
         show_metrics(listener, name, &node, &stopping)?;
+        drop(starting);
     }
     let replaced = stop_if_replaced(&node, &stopping);
     #[cfg(feature = "command")]
@@ -113,9 +130,9 @@ pub async fn serve(
             }
         });
     }
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    tracing::info!("serving {data} at {scheme}://{}", listener.local_addr()?);
-    let served = web::listen::serve(listener, tls, args.max_connections, web::router(state), stopping).await;
+    front.open(web::router(state));
+    tracing::info!("serving {data} at {scheme}://{address}");
+    let served = serving.await?;
     if let Ok(stopped) = tokio::time::timeout(CLOSING, node.stop()).await {
         stopped?;
     } else {
@@ -129,6 +146,23 @@ pub async fn serve(
         bail!(replaced);
     }
     served.context("serving")
+}
+
+/// What there is to see of a process that starts, until this is dropped. The socket goes on listening then.
+fn show_starting(
+    listener: &TcpListener,
+    role: &'static str,
+    stopping: &CancellationToken,
+) -> anyhow::Result<DropGuard> {
+    let until = stopping.child_token();
+    let serving = metrics::serve(listener.try_clone()?, Metrics::new(role), until.clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "metrics are not served yet");
+        }
+    });
+    // Connections that are open end too: whoever holds one comes back to the real thing.
+    Ok(until.drop_guard())
 }
 
 fn show_metrics(

@@ -71,6 +71,8 @@ pub struct ReadSide {
     head: watch::Receiver<Option<LogHead>>,
     /// Where the log ended when this node first heard of it.
     first_head: OnceLock<Position>,
+    /// What this node had of the log when it started.
+    had: Position,
     started_at: i64,
     /// Why the read database is not ours any more.
     lost: OnceLock<String>,
@@ -109,6 +111,7 @@ impl ReadSide {
             runners.push(Arc::new(runner));
         }
         tx.commit().await?;
+        let had = *feed.position().borrow();
 
         let tasks = TaskTracker::new();
         for runner in &runners {
@@ -137,6 +140,7 @@ impl ReadSide {
             bus,
             head,
             first_head: OnceLock::new(),
+            had,
             started_at,
             lost: OnceLock::new(),
             cancelled,
@@ -221,10 +225,13 @@ impl ReadSide {
         self.bus.status()
     }
 
-    /// Where the log ended when this node first heard of it; 0 before that. A view that has not come so far is old.
-    pub fn first_head(&self) -> Position {
-        let heard = self.head.borrow().map(|head| head.position);
-        heard.map_or(Position(0), |head| *self.first_head.get_or_init(|| head))
+    /// Whether a view at `position` has not come to where the log ended when this node first heard of it. Before that, a
+    /// node goes on with what it had when it started; one that had nothing cannot know what it lacks.
+    pub fn is_old(&self, position: Position) -> bool {
+        match self.head.borrow().map(|head| head.position) {
+            Some(heard) => position < *self.first_head.get_or_init(|| heard),
+            None => position < self.had || self.had == Position(0),
+        }
     }
 
     /// Returns once the command side says that the log ends before what this node has of it, though it says so well after
@@ -267,9 +274,10 @@ impl ReadSide {
             head,
             unknown_since: head.is_none().then(|| heard.map_or(self.started_at, |head| head.at)),
             catching_up: self.lost.get().is_some()
-                || self.runners.iter().any(|runner| {
-                    runner.parked().borrow().is_none() && *runner.position().borrow() < self.first_head()
-                }),
+                || self
+                    .runners
+                    .iter()
+                    .any(|runner| runner.parked().borrow().is_none() && self.is_old(*runner.position().borrow())),
             feed: *self.feed.position().borrow(),
             waiting: self.restoring().or_else(|| self.feed.waiting()).or_else(|| self.bus.status().waiting),
             projections: projections.collect(),

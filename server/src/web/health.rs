@@ -10,20 +10,34 @@ pub async fn alive() -> &'static str {
     "ok"
 }
 
-/// Not ready: shutting down, the read database does not answer, or the views have not yet come to where the log ended when
-/// this process started. Being behind later is no reason; pages say so themselves.
+/// Not ready: starting, shutting down, a database of this process does not answer, or its views have not yet come to where
+/// the log ended when it started. Being behind later is no reason; pages say so themselves.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses(
     (status = 200, description = "It can serve", body = String),
     (status = 503, description = "Not yet, or no longer; the body says why", body = String),
 ))]
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
-    if state.stopping.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down");
+    match hindrance(&state).await {
+        None => (StatusCode::OK, "ok"),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
     }
-    let Some(queries) = &state.ports.queries else { return (StatusCode::OK, "ok") };
-    match queries.status().await {
-        Ok(status) if status.catching_up => (StatusCode::SERVICE_UNAVAILABLE, "the views are catching up with the log"),
-        Ok(_) => (StatusCode::OK, "ok"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the read database does not answer"),
+}
+
+async fn hindrance(state: &AppState) -> Option<&'static str> {
+    if state.stopping.is_cancelled() {
+        return Some("shutting down");
+    }
+    if let Some(commands) = &state.ports.commands
+        && !commands.answers().await
+    {
+        return Some("the write database does not answer");
+    }
+    match state.ports.queries.as_ref()?.status().await {
+        Ok(status) if status.catching_up && status.head.is_none() => {
+            Some("the views are catching up with the log; where it ends the bus has not said yet")
+        }
+        Ok(status) if status.catching_up => Some("the views are catching up with the log"),
+        Ok(_) => None,
+        Err(_) => Some("the read database does not answer"),
     }
 }

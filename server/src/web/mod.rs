@@ -8,6 +8,7 @@ pub mod assets;
 #[cfg(feature = "query")]
 pub mod docs;
 mod door;
+pub mod front;
 #[cfg(feature = "command")]
 pub mod functions;
 pub mod health;

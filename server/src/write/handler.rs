@@ -100,6 +100,10 @@ impl CommandPort for Handler {
         let sender = Sender::of(viewer).ok_or(AppError::NotFound)?;
         self.handle(sender, command_id, command, expected).await
     }
+
+    async fn answers(&self) -> bool {
+        self.writer.store_answers().await
+    }
 }
 
 impl Handler {

@@ -83,7 +83,7 @@ struct Running {
 }
 
 impl Running {
-    /// Answers, and so holds the folder, when this returns.
+    /// Serves, and so holds the folder, when this returns.
     async fn on(data: &DataDir) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -93,6 +93,10 @@ impl Running {
             async move { serve::serve(&data, &serve_args(&[]), listener, stopping).await }
         });
         Http::new(&url, "").unwrap().greet().await.unwrap();
+        let since = std::time::Instant::now();
+        while !reqwest::get(format!("{url}readyz")).await.unwrap().status().is_success() {
+            assert!(since.elapsed() < PATIENCE, "it does not start");
+        }
         Self { url, stopping, serving }
     }
 

@@ -17,6 +17,9 @@ mod import;
 mod import_http;
 mod live;
 mod metrics;
+#[path = "../services/node.rs"]
+#[allow(dead_code)]
+mod node;
 mod operations;
 mod pages;
 #[path = "../services/postgres.rs"]
@@ -26,9 +29,11 @@ mod postgres_store;
 mod process_manager;
 mod projections;
 mod queries;
+mod ready;
 mod rebuild;
 mod security;
 mod several_writers;
+mod starting;
 mod store_contract;
 mod verify;
 mod write_side;

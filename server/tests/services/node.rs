@@ -108,9 +108,14 @@ impl Node {
     pub fn terminate(&mut self) -> Duration {
         let since = Instant::now();
         self.signal("TERM");
+        self.terminated();
+        since.elapsed()
+    }
+
+    /// Waits for its end, which is in order.
+    pub fn terminated(&mut self) {
         let status = self.process.wait().unwrap();
         assert!(status.success(), "ended with {status}: {}", self.logged());
-        since.elapsed()
     }
 
     pub fn signal(&self, name: &str) {

@@ -78,7 +78,7 @@ impl SqlQueries {
         side.wait_for(projections, fresh.position, fresh.wait).await;
         let mut tx = side.db.read().await.map_err(unavailable)?;
         let position = oldest(&mut tx, projections).await.map_err(unavailable)?;
-        let old = position < side.first_head();
+        let old = side.is_old(position);
         Ok(Snapshot { tx, position, stale: old || position < fresh.position })
     }
 }

@@ -1,6 +1,5 @@
 //! What every answer tells the browser not to do.
 
-use app::ports::Request;
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
@@ -33,13 +32,13 @@ fn page_policy(nonce: &str) -> String {
 }
 
 /// Adds them. Unless the handler knows better, nothing is kept by any cache: nearly everything here is personal.
-pub(super) fn add(options: &WebOptions, request: &Request, response: &mut Response) {
+pub(in crate::web) fn add(options: &WebOptions, nonce: &str, response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    let policy = if is_page { HeaderValue::try_from(page_policy(&request.nonce)).ok() } else { None };
+    let policy = if is_page { HeaderValue::try_from(page_policy(nonce)).ok() } else { None };
     headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or(NOTHING_RUNS));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if options.secure() {

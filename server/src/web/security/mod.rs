@@ -1,7 +1,7 @@
 //! The edge that every request passes: who asks, whether it may come from where it comes, how much it may take; and
 //! what every answer says to the browser. Handlers behind it find [`app::ports::Request`] among the extensions.
 
-mod headers;
+pub(super) mod headers;
 mod limits;
 mod origin;
 mod rate;
@@ -57,7 +57,7 @@ pub async fn edge(State(state): State<AppState>, request: Request, next: Next) -
     if let (true, Some(viewer)) = (renewable, &known.viewer) {
         renew(&state, &known, viewer, &mut response).await;
     }
-    headers::add(&state.options, &known, &mut response);
+    headers::add(&state.options, &known.nonce, &mut response);
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     response
 }

@@ -11,6 +11,7 @@ mod job;
 mod lookup;
 mod metrics;
 mod others;
+mod pulse;
 mod run;
 
 use std::{
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use super::store::{EventStore, Head, Lease, StoreError};
 use crate::trace::{self, Kind, Span};
 use job::Job;
+use pulse::Pulse;
 use run::Loop;
 
 pub use metrics::WriterMetrics;
@@ -166,6 +168,7 @@ pub struct Writer {
     facts: Arc<Mutex<LruCache<AccountId, AccountFacts>>>,
     upcasters: &'static [Upcaster],
     metrics: WriterMetrics,
+    pulse: Arc<Pulse>,
     stop: CancellationToken,
     stopped: CancellationToken,
 }
@@ -190,6 +193,7 @@ impl Writer {
             facts: Arc::new(Mutex::new(LruCache::new(FACTS_REMEMBERED))),
             upcasters: settings.upcasters,
             metrics: metrics.clone(),
+            pulse: Arc::default(),
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
@@ -238,6 +242,11 @@ impl Writer {
     /// Commands that are taken and not answered yet.
     pub fn waiting(&self, queue: usize) -> usize {
         queue.max(1).saturating_sub(self.places.available_permits())
+    }
+
+    /// Whether the store answers; it is asked at most once a second.
+    pub async fn store_answers(&self) -> bool {
+        self.pulse.beats(self.store.head()).await
     }
 
     /// What it counts.
