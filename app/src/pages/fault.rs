@@ -74,8 +74,8 @@ fn not_yet(here: String) -> impl IntoView {
             <p class="fault-code">"503"</p>
             <h1>"Not visible here yet"</h1>
             <div class="prose">
-                <p>"What was stored is safe; nothing is lost. What shows it is behind or busy, mostly for seconds."</p>
-                <p>"This page tries again by itself."</p>
+                <p>"What was stored is safe; nothing is lost. The view that shows it is behind, or busy."</p>
+                <p>"This page tries again by itself, every few seconds."</p>
             </div>
             <div class="actions">
                 <a class="button main" href=here>
