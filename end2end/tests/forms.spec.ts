@@ -31,6 +31,41 @@ test("a refusal stands beside its field with the numbers, keeps what was typed, 
   await expect(entries(page).first()).toContainText("too much");
 });
 
+test("one field of a form has the focus: the first, or the one refused; and a description may be as long as the ledger takes it", async ({ browser, daybook, ledger, adminLedger }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, baseURL: daybook.url });
+  const page = await context.newPage();
+  const focus = () => page.locator("main [autofocus]").evaluateAll((fields) => fields.map((field) => (field as HTMLInputElement).name));
+  await page.goto("/sign-in");
+  expect(await focus()).toEqual(["email"]);
+  const account = await ledger.account("Focused", 10_000);
+  await adminLedger.enter(context);
+  for (const [path, first] of [["/accounts/open", "name"], [`/accounts/${account}/freeze`, "reason"], [`/accounts/${account}/limit`, "limit"]] as const) {
+    await page.goto(path);
+    expect(await focus(), path).toEqual([first]);
+  }
+  await context.clearCookies();
+  await ledger.enter(context);
+  await page.goto(`/accounts/${account}/transfer`);
+  expect(await focus()).toEqual(["to"]);
+  await page.goto(`/accounts/${account}/withdraw`);
+  expect(await focus()).toEqual(["amount"]);
+  const description = page.getByLabel("Description");
+  await expect(description).toHaveAttribute("maxlength", "280");
+  await page.getByLabel("Amount").fill("5");
+  await page.getByLabel("Date it took effect").fill("1850-01-01");
+  await description.fill("ě".repeat(280));
+  const submit = page.locator("main form").getByRole("button", { name: "Withdraw" });
+  await submit.click();
+  await expect(page.locator(".refusal")).toContainText("1900");
+  expect(await focus()).toEqual(["effective_on"]);
+  await page.getByLabel("Date it took effect").fill("2020-01-01");
+  await submit.click();
+  await expect(balance(page)).toHaveText("95.00");
+  expect((await ledger.statement(account)).at(-1)!.description).toBe("ě".repeat(280));
+  await expect(ledger.deposit(account, 100, "ě".repeat(281))).rejects.toThrow("text_too_long");
+  await context.close();
+});
+
 test("a double click, and the same form sent again, do nothing twice", async ({ page, context, ledger }) => {
   const account = await ledger.account("Twice", 0);
   await ledger.enter(context);

@@ -87,7 +87,7 @@ async function places(ledger: Ledger): Promise<Place[]> {
   ];
 }
 
-const newcomer = { ...otherCustomer, email: "new@example.org", name: "Nina Nová" };
+const newcomer = { ...otherCustomer, email: "new@example.org", name: "Nina Nejnovější-Dlouhojmenná" };
 let daybook: Daybook;
 let all: Place[];
 let sessions: Record<"customer" | "newcomer" | "admin", Ledger>;
@@ -167,6 +167,8 @@ test("nothing sticks out on a phone, and what one can do stays in reach", async 
     if (found) faults.push(`${name}: ${found}`);
     await accessible(page, name, faults, ["target-size", "scrollable-region-focusable"]);
     if (who === "admin") await expect(page.getByRole("link", { name: "Trial balance" })).toBeInViewport({ ratio: 1 });
+    // Words of the API's description stay whole.
+    if (name === "API") expect(await page.locator("td > a").evaluateAll((links) => links.filter((link) => link.getClientRects().length > 1).map((link) => link.textContent))).toEqual([]);
     if (name === "account") {
       await expect(entries(page).first().getByRole("link", { name: /^entry \d+$/ })).toBeVisible();
       const actions = page.locator(".head > .actions");
@@ -178,6 +180,33 @@ test("nothing sticks out on a phone, and what one can do stays in reach", async 
     }
   });
   expect(faults.join("\n\n")).toBe("");
+});
+
+test("on a phone the head of a page keeps its height, whatever the state of the connection and however long a name", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  for (const who of ["newcomer", "admin"] as const) {
+    await context.clearCookies();
+    await sessions[who].enter(context);
+    const page = await context.newPage();
+    await page.goto("/");
+    await live(page);
+    const [head, state] = [page.getByRole("banner"), page.locator(".mast .live")];
+    const height = async () => (await head.boundingBox())!.height;
+    const before = await height();
+    await context.setOffline(true);
+    await expect(state).toHaveAttribute("data-state", "offline");
+    expect(await height(), who).toBe(before);
+    // The longest words that it has.
+    for (const words of ["reconnecting", "not live: too many tabs"]) {
+      await state.evaluate((element, words) => (element.textContent = words), words);
+      await expect(state).toHaveText(words);
+      expect(await height(), `${who}, ${words}`).toBe(before);
+      await expect(head.locator("summary")).toBeInViewport({ ratio: 1 });
+    }
+    await context.setOffline(false);
+    await page.close();
+  }
+  await context.close();
 });
 
 test("rows of a table are 36 px high", async ({ browser }) => {
@@ -209,6 +238,22 @@ test("Escape and a click beside it close a menu; Escape leaves a slip, whose fir
   await expect(more.locator("summary")).toBeFocused();
   await page.keyboard.press("Escape");
   await expect(page).toHaveURL(account);
+  await context.close();
+});
+
+test("without JavaScript nothing is there to press that does nothing", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: daybook.url, javaScriptEnabled: false });
+  await sessions.customer.enter(context);
+  const page = await context.newPage();
+  const places = all.filter(({ who, path }) => who === "customer" && /^.(profile|transfers|timeline.account-)/.test(path));
+  for (const { path } of places) {
+    await page.goto(path);
+    await expect(page.locator("main")).toBeVisible();
+    // A button that sends no form is for a script.
+    for (const button of await page.locator("button[type=button], [data-copy], [data-show]").all()) await expect(button, path).toBeHidden();
+  }
+  await page.goto("/profile");
+  await expect(page.locator("[data-show]")).toHaveCount(1);
   await context.close();
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { expect, hydrated, type Ledger, live, test } from "../fixtures/test.ts";
+import { expect, expectAccessible, hydrated, type Ledger, live, test } from "../fixtures/test.ts";
 import type { Page } from "@playwright/test";
 
 /** An account with a bit of everything in its life; gives its id. */
@@ -197,7 +197,7 @@ test("an event leads to its cause, to its command's others and to the entry it u
   const facts = page.locator(".moment-event");
   await expect(facts.getByText("Together with")).toBeVisible();
   const whole = (await facts.getByRole("link", { name: "all that this command led to" }).getAttribute("href"))!;
-  await facts.getByRole("link", { name: "the event before it" }).click();
+  await facts.getByRole("link", { name: "an event of another stream" }).click();
   await expect(page).toHaveURL(new RegExp(`/timeline/transfer-${transfer}\\?at=1$`));
   await page.goto(whole);
   await expect(page.getByRole("main").getByRole("table")).toContainText("Transfer of 1.00 CZK requested");
@@ -219,4 +219,26 @@ test("an event leads to its cause, to its command's others and to the entry it u
   await hydrated(page);
   await page.getByRole("link", { name: "a later entry" }).click();
   await expect(page).toHaveURL(new RegExp(`\\?at=${version}$`));
+});
+
+test("R5: what this browser has seen and the view has not is no missing page: it says so, and asks again by itself", async ({ browser, daybook, ledger }) => {
+  for (const javaScriptEnabled of [true, false]) {
+    const context = await browser.newContext({ baseURL: daybook.url, javaScriptEnabled });
+    await ledger.enter(context);
+    const seen = (value: string) => context.addCookies([{ name: "daybook_seen", value, url: daybook.url }]);
+    await seen("999999999");
+    const page = await context.newPage();
+    const answer = await page.goto(`/timeline/account-${randomUUID()}?at=2`);
+    expect(answer!.status()).toBe(503);
+    expect(answer!.headers()).toMatchObject({ refresh: "3", "retry-after": "1" });
+    const heading = page.getByRole("heading", { level: 1 });
+    await expect(heading).toHaveText("Not visible here yet");
+    await expect(page.getByRole("main")).toContainText("What was stored is safe; nothing is lost.");
+    await expect(page.getByRole("link", { name: "Try again now" })).toHaveAttribute("href", /\?at=2$/);
+    if (javaScriptEnabled) await expectAccessible(page);
+    // The view has come as far: nobody presses anything, and what is not there is missing.
+    await seen("0");
+    await expect(heading).toHaveText("There is nothing at this address");
+    await context.close();
+  }
 });

@@ -189,7 +189,7 @@ impl TransferPage {
         let reached = reached(transfer);
         let declined = transfer.state == TransferState::Declined;
         let steps = [
-            ("Requested", "Asked for by the owner of the account it leaves."),
+            ("Requested", "Asked for."),
             ("Held", "Set aside at the source; it can no longer be spent."),
             ("Promised", "The other account is open, has the currency and will take it."),
             ("In transit", "The money has left the source. Nothing can refuse it any more."),

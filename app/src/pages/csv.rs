@@ -13,8 +13,8 @@ use crate::{
     wire::{EntryKind, StatementRow},
 };
 
-const HEAD: &str =
-    "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,reverses,recorded_at\r\n";
+const HEAD: &str = "entry,date,type,description,counterparty,amount,balance,currency,transfer,event,\
+                    reverses,reversed_by,recorded_at\r\n";
 /// Rows read at a time.
 const BATCH: u32 = 500;
 
@@ -79,6 +79,7 @@ fn line(row: &StatementRow, currency: Currency) -> String {
         id(row.transfer_id.map(|id| id.to_string())),
         row.event_id.to_string(),
         id(row.reverses.map(|id| id.to_string())),
+        id(row.reversed_by.map(|id| id.to_string())),
         recorded(row.recorded_at),
     ];
     cells.join(",") + "\r\n"
@@ -112,6 +113,10 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::EventId,
+        wire::{Position, Version},
+    };
 
     #[test]
     fn a_file_is_named_after_its_account() {
@@ -119,6 +124,40 @@ mod tests {
         assert_eq!(file_name("Everyday account", id), "statement-everyday-account-00000000.csv");
         assert_eq!(file_name("\"../Účet", id), "statement-et-00000000.csv");
         assert_eq!(recorded(1_000_000_482_000), "1970-01-12T13:46:40Z");
+    }
+
+    #[test]
+    fn an_entry_and_its_reversal_point_at_each_other() {
+        let [entry, reversal] = [1, 2].map(|number| EventId(uuid::Uuid::from_u128(number)));
+        let row = |event_id, kind, reverses, reversed_by| StatementRow {
+            account_id: AccountId(uuid::Uuid::nil()),
+            event_id,
+            kind,
+            amount: 100,
+            balance: 100,
+            effective_on: Date::of_micros(0),
+            recorded_at: 0,
+            description: None,
+            transfer_id: None,
+            counterparty: None,
+            reverses,
+            reversed_by,
+            version: Version(1),
+            entry_position: Position(1),
+            position: Position(1),
+        };
+        let czk = "CZK".parse().expect("a currency");
+        let cell = |row, name| {
+            let at = HEAD.trim_end().split(',').position(|column| column == name).expect("a column");
+            line(&row, czk).trim_end().split(',').nth(at).expect("a cell").to_owned()
+        };
+        let reversed = row(entry, EntryKind::Deposit, None, Some(reversal));
+        assert_eq!(cell(reversed.clone(), "reversed_by"), reversal.to_string());
+        assert_eq!(cell(reversed, "reverses"), "");
+        let undoing = row(reversal, EntryKind::Reversal, Some(entry), None);
+        assert_eq!(cell(undoing.clone(), "reverses"), entry.to_string());
+        assert_eq!(cell(undoing.clone(), "reversed_by"), "");
+        assert_eq!(cell(undoing, "recorded_at"), "1970-01-01T00:00:00Z");
     }
 
     #[test]

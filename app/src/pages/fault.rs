@@ -11,7 +11,8 @@ pub(super) fn sheet(error: &AppError, here: &str) -> Sheet {
     let (title, body) = match error {
         AppError::NotFound => ("Not found", not_found().into_any()),
         AppError::NotSignedIn | AppError::WrongCredentials => ("Sign in", signed_out().into_any()),
-        AppError::Unavailable { .. } | AppError::TooMany { .. } => ("Busy", busy(here.to_owned()).into_any()),
+        AppError::Unavailable { .. } => ("Not visible here yet", not_yet(here.to_owned()).into_any()),
+        AppError::TooMany { .. } => ("Busy", busy(here.to_owned()).into_any()),
         AppError::Internal { id } => ("Something went wrong", broken(here.to_owned(), id.clone()).into_any()),
         AppError::Rejected { .. }
         | AppError::Invalid { .. }
@@ -66,10 +67,32 @@ fn unreadable(error: &AppError) -> impl IntoView {
     }
 }
 
-fn busy(here: String) -> impl IntoView {
+/// The views are behind, or do not answer just now; the answer itself says when the browser asks again.
+fn not_yet(here: String) -> impl IntoView {
     view! {
         <div class="fault">
             <p class="fault-code">"503"</p>
+            <h1>"Not visible here yet"</h1>
+            <div class="prose">
+                <p>"What was stored is safe; nothing is lost. The view that shows it is behind, or busy."</p>
+                <p>"This page tries again by itself, every few seconds."</p>
+            </div>
+            <div class="actions">
+                <a class="button main" href=here>
+                    "Try again now"
+                </a>
+                <a class="button bare" href="/">
+                    "Back to your accounts"
+                </a>
+            </div>
+        </div>
+    }
+}
+
+fn busy(here: String) -> impl IntoView {
+    view! {
+        <div class="fault">
+            <p class="fault-code">"429"</p>
             <h1>"Too busy to answer right now"</h1>
             <div class="prose">
                 <p>"What was stored is safe; this page only reads, and nothing was done."</p>

@@ -9,6 +9,9 @@ use crate::{
 
 use super::refusal::Refusal;
 
+/// Characters that the domain takes in a description or a reason.
+pub(super) const TEXT_MAX: u32 = 280;
+
 /// A field of one line. `id` is the field's name too.
 pub(super) struct Field {
     pub name: &'static str,

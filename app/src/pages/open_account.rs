@@ -91,7 +91,12 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
                     {name}
                     <div class="field" data-refused=refused.as_ref().map(|_| "")>
                         <label for="currency">"Currency"</label>
-                        <select id="currency" name="currency" aria-describedby="currency-help">
+                        <select
+                            id="currency"
+                            name="currency"
+                            autofocus=refusal.points_at("currency")
+                            aria-describedby="currency-help"
+                        >
                             {options}
                         </select>
                         <p class=if refused.is_some() { "refusal" } else { "hint" } id="currency-help">

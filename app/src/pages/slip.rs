@@ -16,8 +16,8 @@ use crate::{
 };
 
 use super::{
-    Visit,
-    fields::{Field, amount, hidden},
+    Visit, absent,
+    fields::{Field, TEXT_MAX, amount, hidden},
     refusal::Refusal,
 };
 
@@ -149,7 +149,7 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
             label: "Description",
             value: typed("description"),
             optional: true,
-            max_length: Some(200),
+            max_length: Some(TEXT_MAX),
             ..Field::default()
         }
         .view(&refusal)
@@ -272,7 +272,7 @@ fn will(slip: Slip) -> Option<AnyView> {
 }
 
 fn reason(value: String, refusal: &Refusal) -> AnyView {
-    Field { name: "reason", label: "Reason", value, max_length: Some(200), ..Field::default() }.view(refusal)
+    Field { name: "reason", label: "Reason", value, max_length: Some(TEXT_MAX), ..Field::default() }.view(refusal)
 }
 
 /// Where a transfer goes: one of the owner's other accounts in this currency, or any account by its id.
@@ -350,7 +350,7 @@ async fn destination(visit: &Visit, from: &AccountView, refusal: &Refusal) -> Re
 /// The entry that is to be reversed, in words.
 async fn entry(visit: &Visit, account: &AccountView) -> Result<AnyView, AppError> {
     let id = visit.asked.query("event").and_then(|text| EventId::parse(&text).ok()).ok_or(AppError::NotFound)?;
-    let event = visit.event(id).await?.ok_or(AppError::NotFound)?;
+    let event = visit.event(id).await?;
     if event.stream != account.id.into() {
         return Err(AppError::NotFound);
     }
@@ -384,8 +384,10 @@ fn said(visit: &Visit, event: &EventView, account: &AccountView) -> String {
 
 impl Visit {
     /// One event by its id, if it is there and the viewer may see it.
-    pub async fn event(&self, id: EventId) -> Result<Option<EventView>, AppError> {
+    pub async fn event(&self, id: EventId) -> Result<EventView, AppError> {
         let filter = EventsFilter { event: Some(id), limit: 1, ..EventsFilter::default() };
-        Ok(self.queries.events(&self.viewer, filter, self.fresh()).await?.value.items.into_iter().next())
+        let seen = self.queries.events(&self.viewer, filter, self.fresh()).await?;
+        let absent = absent(&seen);
+        seen.value.items.into_iter().next().ok_or(absent)
     }
 }

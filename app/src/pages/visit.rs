@@ -29,6 +29,9 @@ use super::{
 /// How long a page waits until it can show what this browser has seen elsewhere already.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds after which a page that could not be shown yet is asked for again, at the earliest.
+const AGAIN: u32 = 3;
+
 /// How fresh an answer to this request has to be (R5).
 pub fn patience(request: &Request) -> Freshness {
     Freshness { position: request.seen, wait: PATIENCE }
@@ -113,7 +116,7 @@ impl Visit {
     /// visible yet is not told: then the page says that it is behind.
     async fn done(&self) -> Option<(Said, String)> {
         let id: EventId = self.asked.query(links::DONE)?.parse().ok()?;
-        let event = self.event(id).await.ok().flatten()?;
+        let event = self.event(id).await.ok()?;
         let read = decode(&event.event_type, event.schema, event.payload.as_bytes()).ok()?;
         let more = match event.stream.kind {
             StreamKind::Transfer => links::transfer(TransferId(event.stream.id)),
@@ -180,7 +183,7 @@ where
             }
             Err(error) => {
                 refuse(&answer, &error);
-                fault::sheet(&error, &asked.path)
+                fault::sheet(&error, &asked.with(&[]))
             }
         };
         document(&request, &assets, sheet)
@@ -205,6 +208,10 @@ fn refuse(answer: &ResponseOptions, error: &AppError) {
     answer.set_status(StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let AppError::Unavailable { retry_after } | AppError::TooMany { retry_after } = error {
         answer.insert_header(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+    }
+    if let AppError::Unavailable { retry_after } = error {
+        // A page asks again by itself, with scripts and without; not so fast that it cannot be read.
+        answer.insert_header(header::REFRESH, HeaderValue::from((*retry_after).max(AGAIN)));
     }
 }
 

@@ -31,7 +31,7 @@ fn write_page(page: &mut String, api: &Value) -> std::fmt::Result {
          <p>Sign in with <code>POST /api/v1/session</code> and send its token as \
          <code>Authorization: Bearer …</code>. Errors are problem details (RFC 9457) with a stable <code>code</code>.</p>",
         escape(&assets::url("main.css")),
-        escape(text(&api["info"]["description"])),
+        prose(&api["info"]["description"]),
     )?;
     for tag in TAGS {
         write!(page, "<h2>{tag}</h2>")?;
@@ -55,10 +55,13 @@ fn write_page(page: &mut String, api: &Value) -> std::fmt::Result {
 fn write_operation(page: &mut String, api: &Value, method: &str, path: &str, operation: &Value) -> std::fmt::Result {
     let (method, path) = (method.to_uppercase(), escape(path));
     write!(page, "<section><h3><code>{method} {path}</code></h3>")?;
-    write!(page, "<p>{}</p>", escape(text(&operation["summary"])))?;
+    write!(page, "<p>{}</p>", prose(&operation["summary"]))?;
     let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
     if !parameters.is_empty() {
-        write!(page, "<table><thead><tr><th>Parameter</th><th>In</th><th>Type</th><th></th></tr></thead><tbody>")?;
+        write!(
+            page,
+            "<table><thead><tr><th>Parameter</th><th>In</th><th>Type</th><th>Meaning</th></tr></thead><tbody>"
+        )?;
         for parameter in parameters {
             write!(
                 page,
@@ -66,7 +69,7 @@ fn write_operation(page: &mut String, api: &Value, method: &str, path: &str, ope
                 escape(text(&parameter["name"])),
                 escape(text(&parameter["in"])),
                 type_of(&parameter["schema"]),
-                escape(text(&parameter["description"])),
+                prose(&parameter["description"]),
             )?;
         }
         write!(page, "</tbody></table>")?;
@@ -76,17 +79,17 @@ fn write_operation(page: &mut String, api: &Value, method: &str, path: &str, ope
         write!(page, "<p>Body: {}</p>", type_of(body))?;
         write_schema(page, &api["components"]["schemas"][name])?;
     }
-    write!(page, "<table><thead><tr><th>Answer</th><th>Type</th><th></th></tr></thead><tbody>")?;
+    write!(page, "<table><thead><tr><th>Answer</th><th>Type</th><th>Meaning</th></tr></thead><tbody>")?;
     for (status, response) in entries(&operation["responses"]) {
         let content = entries(&response["content"]).next().map(|(_, content)| type_of(&content["schema"]));
-        let description = escape(text(&response["description"]));
+        let description = prose(&response["description"]);
         write!(page, "<tr><td>{status}</td><td>{}</td><td>{description}</td></tr>", content.unwrap_or_default())?;
     }
     write!(page, "</tbody></table></section>")
 }
 
 fn write_schema(page: &mut String, schema: &Value) -> std::fmt::Result {
-    write!(page, "<p>{}</p>", escape(text(&schema["description"])))?;
+    write!(page, "<p>{}</p>", prose(&schema["description"]))?;
     let parts = schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
     write!(page, "<table><tbody>")?;
     for part in parts {
@@ -96,7 +99,7 @@ fn write_schema(page: &mut String, schema: &Value) -> std::fmt::Result {
         let required = part["required"].as_array();
         for (name, field) in entries(&part["properties"]) {
             let optional = if required.is_some_and(|names| names.iter().any(|one| one == name)) { "" } else { "?" };
-            let (name, about) = (escape(name), escape(text(&field["description"])));
+            let (name, about) = (escape(name), prose(&field["description"]));
             write!(page, "<tr><td><code>{name}{optional}</code></td><td>{}</td><td>{about}</td></tr>", type_of(field))?;
         }
     }
@@ -144,6 +147,30 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// A description as HTML: what it has between backticks is code.
+fn prose(description: &Value) -> String {
+    let parts = text(description).split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 0 { escape(part) } else { format!("<code>{}</code>", escape(part)) }).collect()
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_column_has_a_name_and_code_is_shown_as_code() {
+        let Html(page) = page().await;
+        assert!(page.contains("<th>Meaning</th>") && !page.contains("<th></th>"), "a column without a name");
+        assert!(page.contains("<code>code</code> and its numbers"), "code is not shown as code");
+        assert!(!page.contains('`'), "backticks are shown");
+    }
+
+    #[test]
+    fn what_is_between_backticks_is_code() {
+        assert_eq!(prose(&"at `a<b`, not `c`".into()), "at <code>a&lt;b</code>, not <code>c</code>");
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     domain::{Currency, UserId},
     links,
     locale::Locale,
-    wire::{Actor, FromJson as _, Hash, Json, LiveQuery, StreamId, Version, from_json},
+    wire::{Actor, FromJson as _, Json, LiveQuery, StreamId, Version, from_json},
     words::{self, Mark, Said},
 };
 
@@ -127,7 +127,7 @@ impl Part for TimeMachine {
             event: last,
             before: &before,
             after: &after,
-            previous: earlier.last().map(|previous| previous.hash),
+            previous: earlier.last(),
             reversed_by: reversed_by.map(|event| event.version),
         };
         self.draw_moment(html, &moment);
@@ -146,8 +146,8 @@ struct Moment<'a> {
     event: &'a Stored,
     before: &'a State,
     after: &'a State,
-    /// Of the event before it.
-    previous: Option<Hash>,
+    /// The event before it.
+    previous: Option<&'a Stored>,
     /// The entry that undid this one.
     reversed_by: Option<Version>,
 }
@@ -256,13 +256,16 @@ impl TimeMachine {
             });
             fact(html, "Hash", |html| id(html, "hash", &last.hash.to_string()));
             if let Some(previous) = moment.previous {
-                fact(html, "Before it", |html| id(html, "hash", &previous.to_string()));
+                fact(html, "Before it", |html| id(html, "hash", &previous.hash.to_string()));
             }
             fact(html, "Together with", |html| {
                 link(html, "", &links::correlation(last.correlation_id), "all that this command led to");
             });
             if let Some(cause) = last.causation_id {
-                fact(html, "Because of", |html| link(html, "", &links::event(cause), "the event before it"));
+                // Transfers go back and forth between streams: what is not the event before it stands in another.
+                let here = moment.previous.is_some_and(|previous| previous.event_id == cause);
+                let words = if here { "the event before it" } else { "an event of another stream" };
+                fact(html, "Because of", |html| link(html, "", &links::event(cause), words));
             }
             if let Some(reversed) = last.reverses() {
                 fact(html, "Reverses", |html| link(html, "", &links::event(reversed), "an earlier entry"));

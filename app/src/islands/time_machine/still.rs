@@ -57,7 +57,7 @@ impl Still {
                 event,
                 before: &self.before,
                 after: &after(&self.before, event),
-                previous: self.latest.iter().rev().nth(1).map(|previous| previous.hash),
+                previous: self.latest.iter().rev().nth(1),
                 reversed_by: self.reversed_by,
             };
             machine.draw_moment(&mut html, &moment);

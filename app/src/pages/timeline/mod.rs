@@ -5,9 +5,9 @@ mod stream;
 
 use leptos::prelude::*;
 
-use crate::{api::AppError, domain::EventId, links};
+use crate::{domain::EventId, links};
 
-use super::{Nav, Sheet, Visit, paging, show};
+use super::{Nav, Sheet, Visit, absent, paging, show};
 
 pub fn timeline() -> AnyView {
     show(feed::page)
@@ -21,7 +21,7 @@ pub fn stream() -> AnyView {
 pub fn event() -> AnyView {
     show(|visit: Visit| async move {
         let id: EventId = visit.asked.param("id")?;
-        let event = visit.event(id).await?.ok_or(AppError::NotFound)?;
+        let event = visit.event(id).await?;
         Ok(Sheet::go(links::moment(event.stream, event.version)))
     })
 }

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     super::{crumbs, slip::Slip},
-    Nav, Sheet, Visit,
+    Nav, Sheet, Visit, absent,
 };
 
 /// Events read at a time.
@@ -28,7 +28,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let all = EventsFilter { stream: Some(stream), ..EventsFilter::default() };
     let newest = EventsFilter { limit: 1, ..all.clone() };
     let seen = visit.queries.events(&visit.viewer, newest, visit.fresh()).await?;
-    let last = seen.value.items.first().ok_or(AppError::NotFound)?.version;
+    let last = seen.value.items.first().ok_or_else(|| absent(&seen))?.version;
     // Past the end is the end.
     let at = at.map(|at| Version(at.0.clamp(1, last.0)));
     let here = at.unwrap_or(last);
@@ -101,7 +101,7 @@ async fn name(visit: &Visit, stream: StreamId) -> Result<String, AppError> {
             match account {
                 Ok(account) => Ok(account.value.name),
                 // The list of accounts may be behind the feed.
-                Err(AppError::NotFound) => Ok("Account".to_owned()),
+                Err(AppError::NotFound | AppError::Unavailable { .. }) => Ok("Account".to_owned()),
                 Err(error) => Err(error),
             }
         }
