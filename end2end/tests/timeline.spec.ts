@@ -228,6 +228,7 @@ test("R5: what this browser has seen and the view has not is no missing page: it
     const seen = (value: string) => context.addCookies([{ name: "daybook_seen", value, url: daybook.url }]);
     await seen("999999999");
     const page = await context.newPage();
+    expect((await page.goto(`/accounts/${randomUUID()}`))!.status()).toBe(503);
     const answer = await page.goto(`/timeline/account-${randomUUID()}?at=2`);
     expect(answer!.status()).toBe(503);
     expect(answer!.headers()).toMatchObject({ refresh: "3", "retry-after": "1" });

@@ -23,6 +23,10 @@ pub async fn sign_in(email: String, password: String, next: Option<String>) -> R
         Some(sessions) => sessions.sign_in(email.trim(), &password, sender.request.client).await,
         None => Err(AppError::NotFound),
     };
+    if result.is_ok() {
+        // What another ledger at this address showed is nothing to wait for.
+        sender.cookie(&sender.request.cookies.seen(wire::Position(0)));
+    }
     session(&sender, result, next.as_deref().unwrap_or("/"))
 }
 
