@@ -77,9 +77,14 @@ impl Node {
         let tokens = TokenVerifier::new(keys.public().iter(), revocations.clone());
         let pages = small.then_some(SMALL_PAGES);
         let query = QuerySide::start(&read, pages, bus, revocations, waiting).await?;
-        if let Some(last) = query.read().last().await?
-            && !command.has(&last).await?
-        {
+        let last = query.read().last().await?;
+        let replaced = match &last {
+            Some(last) => !command.has(last).await?,
+            None => false,
+        };
+        let node = Self::of(tokens, listening).with_command(command).with_query(query);
+        if let Some(last) = last.filter(|_| replaced) {
+            node.stop().await?;
             bail!(
                 "the views hold position {}, which the log does not have like that: it was replaced by another or an \
                  older one. If that was meant, delete the read database ({read}) and start again: it is built \
@@ -87,6 +92,6 @@ impl Node {
                 last.position
             );
         }
-        Ok(Self::of(tokens, listening).with_command(command).with_query(query))
+        Ok(node)
     }
 }
