@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and CI run. Cheap checks first; what is fetched from the network comes while the compiler works.
+# What `make test` and CI run. Cheap checks first; tools are fetched and built while the compiler checks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 started=$SECONDS
@@ -12,8 +12,8 @@ finish() {
     if [ -n "$starting" ]; then wait "$starting" || true; fi
     # Exactly the one that was started here, if one was.
     if [ -s "$logs/postgres" ]; then (. "$logs/postgres" && .build/postgres.sh stop) || true; fi
-    # By its id, and only while it runs: it is ours.
-    if [ -n "$background" ] && kill -0 "$background" 2>/dev/null; then kill "$background" || true; fi
+    # With what it started, and only while it runs: it is ours.
+    if [ -n "$background" ] && kill -0 "$background" 2>/dev/null; then kill -- "-$background" || true; fi
     rm -rf "$logs"
     [ "$status" = 0 ] || printf '\n\033[1;31m✗ failed after %s s\033[0m\n' "$((SECONDS - started))"
 }
@@ -33,11 +33,11 @@ shown_and_kept() {
     "$@" 2>&1 | tee "$log"
 }
 
-wait_for_browser() {
+wait_for() {
     local status=0
     wait "$background" || status=$?
     background=
-    cat "$logs/browser"
+    cat "$logs/$1"
     return "$status"
 }
 
@@ -51,8 +51,6 @@ with_postgres() {
     . "$logs/postgres"
 }
 
-.build/tools.sh browser >"$logs/browser" 2>&1 &
-background=$!
 .build/postgres.sh start >"$logs/postgres" 2>"$logs/postgres-says" &
 starting=$!
 
@@ -69,22 +67,29 @@ kafka_is_up() {
     [ "$lines" = 2 ]
 }
 
-step "tools" .build/tools.sh bundle
+step "the compiler" .build/tools.sh compiler
+# In a group of its own, so that it can be ended as a whole.
+setsid .build/tools.sh bundle browser >"$logs/tools" 2>&1 &
+background=$!
 step "lint" .build/lint.sh
+step "tools" wait_for tools
 step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
 step "PostgreSQL" with_postgres
 step "Kafka" kafka_is_up
-# The short run of faults: `make faults` is the long one.
-step "Rust tests" shown_and_kept rust-tests env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" cargo test --quiet -p app -p server --features app/ssr
+step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr --lib --bins --test domain --test it --test bus
+# The short run: `make faults` is the long one. Much of it is waiting.
+DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" setsid \
+    cargo test --quiet -p app -p server --features app/ssr --test faults >"$logs/faults" 2>&1 &
+background=$!
 step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
     env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
     feed:: live:: projections:: queries:: rebuild::
-step "Chromium and Playwright" wait_for_browser
+step "faults, tried for real" wait_for faults
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
-rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests" "$logs/read-tests")
+rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests" "$logs/faults" "$logs/read-tests")
 browser=$(awk '$2 == "passed" { sum += $1 } END { print sum + 0 }' "$logs/browser-tests")
 [ "$rust" -gt 0 ] && [ "$browser" -gt 0 ] || { echo "no tests ran: $rust Rust, $browser browser"; exit 1; }
 printf '\n\033[1;32m✓ %s Rust tests and %s browser tests\033[0m in %s s\n' "$rust" "$browser" "$((SECONDS - started))"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build needs and is not there yet, each thing once, and says what and about how long.
 #
+#   .build/tools.sh compiler   a C compiler and the wasm32 target; says what is missing of Rust and Node
 #   .build/tools.sh bundle     the wasm32 target and wasm-bindgen: enough for `make run`
 #   .build/tools.sh shrink     wasm-opt, which makes a release's bundle smaller; the build goes on without
 #   .build/tools.sh browser    Chromium and Playwright, for the browser tests
@@ -106,11 +107,12 @@ playwright() {
 [ $# -gt 0 ] || set -- bundle shrink browser postgres
 for part in "$@"; do
     case $part in
+        compiler) compiler; wasm_target ;;
         bundle) compiler; wasm_target; wasm_bindgen ;;
         shrink) wasm_opt ;;
         browser) chromium; playwright ;;
         postgres) postgres ;;
         proxy) nginx_proxy ;;
-        *) die "what is '$part'? bundle, shrink, browser, postgres or proxy" ;;
+        *) die "what is '$part'? compiler, bundle, shrink, browser, postgres or proxy" ;;
     esac
 done
