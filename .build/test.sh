@@ -78,14 +78,12 @@ step "build the server and its tests" cargo build --quiet -p app -p server --fea
 step "PostgreSQL" with_postgres
 step "Kafka" kafka_is_up
 step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr --lib --bins --test domain --test it --test bus
-# The short run: `make faults` is the long one. Much of it is waiting.
-DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" setsid \
-    cargo test --quiet -p app -p server --features app/ssr --test faults >"$logs/faults" 2>&1 &
-background=$!
+# The short run: `make faults` is the long one.
+step "faults, tried for real" shown_and_kept faults env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" \
+    cargo test --quiet -p app -p server --features app/ssr --test faults
 step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
     env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
-    feed:: live:: projections:: queries:: rebuild::
-step "faults, tried for real" wait_for faults
+    feed:: projections:: queries:: rebuild::
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
