@@ -35,6 +35,10 @@ pub async fn killed(all: &mut Deployment, bank: &Bank, choices: &mut Choices, ti
         nodes[number].kill_nine();
         nodes[number].start_again();
     }
+    // What fails next is not to meet one that still starts.
+    for node in all.commands.iter_mut().chain(&mut all.queries) {
+        node.ready(&all.http).await;
+    }
     let [command, query, relay] = killed;
     format!("{command} command nodes, {query} query nodes, {relay} holders of the relay's lease")
 }
