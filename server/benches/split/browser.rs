@@ -71,6 +71,8 @@ async fn latency(
     let (mut whole, mut parts, mut sums) = (vec![], vec![], vec![]);
     for round in 0..=rounds {
         let mut times = vec![];
+        // A proxy takes only so many requests of one connection.
+        *posting = Connection::open(split.proxy).await;
         for _ in 0..COMMANDS {
             let started = Instant::now();
             let request = deposit_request("/api/v1/commands/DepositMoney", token, account);
