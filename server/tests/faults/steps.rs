@@ -6,26 +6,13 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
-use super::{bank::Bank, choices::Choices, embedded::Embedded};
+use super::{
+    bank::Bank,
+    choices::Choices,
+    embedded::Embedded,
+    history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE},
+};
 use crate::services::node::LONG;
-
-const COMPLETED: [&str; 6] = [
-    "transfer.transfer_requested",
-    "account.funds_held",
-    "account.transfer_expected",
-    "account.hold_captured",
-    "account.transfer_credited",
-    "transfer.transfer_completed",
-];
-const DECLINED_AT_SOURCE: [&str; 3] =
-    ["transfer.transfer_requested", "account.hold_declined", "transfer.transfer_failed"];
-const DECLINED_AT_DESTINATION: [&str; 5] = [
-    "transfer.transfer_requested",
-    "account.funds_held",
-    "account.transfer_declined",
-    "account.hold_released",
-    "transfer.transfer_failed",
-];
 
 /// At every step of each life that a transfer can have; it ends once, as if nothing had been.
 pub async fn killed_between(choices: &mut Choices, rate: u64) -> (u64, String) {

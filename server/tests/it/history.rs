@@ -36,6 +36,25 @@ use uuid::Uuid;
 /// 2026-11-22 12:00 UTC, microseconds.
 pub const NOON: i64 = 1_795_348_800_000_000;
 
+/// Types of the events of a transfer, for each life that it can have.
+pub const COMPLETED: [&str; 6] = [
+    "transfer.transfer_requested",
+    "account.funds_held",
+    "account.transfer_expected",
+    "account.hold_captured",
+    "account.transfer_credited",
+    "transfer.transfer_completed",
+];
+pub const DECLINED_AT_SOURCE: [&str; 3] =
+    ["transfer.transfer_requested", "account.hold_declined", "transfer.transfer_failed"];
+pub const DECLINED_AT_DESTINATION: [&str; 5] = [
+    "transfer.transfer_requested",
+    "account.funds_held",
+    "account.transfer_declined",
+    "account.hold_released",
+    "transfer.transfer_failed",
+];
+
 pub fn uuid(kind: u8, number: u64) -> Uuid {
     Uuid::from_u64_pair(u64::from(kind) << 56, number | 1 << 63)
 }

@@ -21,27 +21,10 @@ use uuid::Uuid;
 
 use super::{
     dying_store::{Death, DyingStore},
+    history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE},
     write_side::{WriteSide, assert_conserved, rand, read, user},
     write_support::Faulty,
 };
-
-const COMPLETED: [&str; 6] = [
-    "transfer.transfer_requested",
-    "account.funds_held",
-    "account.transfer_expected",
-    "account.hold_captured",
-    "account.transfer_credited",
-    "transfer.transfer_completed",
-];
-const DECLINED_AT_SOURCE: [&str; 3] =
-    ["transfer.transfer_requested", "account.hold_declined", "transfer.transfer_failed"];
-const DECLINED_AT_DESTINATION: [&str; 5] = [
-    "transfer.transfer_requested",
-    "account.funds_held",
-    "account.transfer_declined",
-    "account.hold_released",
-    "transfer.transfer_failed",
-];
 
 struct Running {
     status: watch::Receiver<ProcessStatus>,

@@ -16,10 +16,7 @@ use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use sqlx::{
-    Postgres, Sqlite, Transaction,
-    error::{DatabaseError, ErrorKind},
-};
+use sqlx::{Postgres, Sqlite, Transaction, error::ErrorKind};
 use tokio::sync::OwnedMutexGuard;
 
 pub use insert::insert;
@@ -54,25 +51,20 @@ impl DbError {
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         use ErrorKind as K;
-        let kind = error.as_database_error().map(DatabaseError::kind);
-        match (&error, kind) {
-            (sqlx::Error::PoolTimedOut, _) => Self::Busy,
-            (sqlx::Error::PoolClosed | sqlx::Error::Io(_), _) => Self::Away(error.into()),
-            _ if error
-                .as_database_error()
-                .is_some_and(|error| error.code().is_some_and(|code| is_away(&code)) || sqlite::is_away(error)) =>
-            {
-                Self::Away(error.into())
-            }
-            (_, Some(K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation))
-            | (sqlx::Error::ColumnDecode { .. }, _) => Self::Rows(error.into()),
-            _ if error
-                .as_database_error()
-                .and_then(DatabaseError::code)
-                .is_some_and(|code| code.starts_with(BAD_DATA)) =>
-            {
-                Self::Rows(error.into())
-            }
+        let (away, refused) = error.as_database_error().map_or((false, false), |error| {
+            let code = error.code().unwrap_or_default();
+            let broken = matches!(
+                error.kind(),
+                K::UniqueViolation | K::NotNullViolation | K::CheckViolation | K::ForeignKeyViolation
+            );
+            (is_away(&code) || sqlite::is_away(error), broken || code.starts_with(BAD_DATA))
+        });
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::PoolClosed | sqlx::Error::Io(_) => Self::Away(error.into()),
+            _ if away => Self::Away(error.into()),
+            sqlx::Error::ColumnDecode { .. } => Self::Rows(error.into()),
+            _ if refused => Self::Rows(error.into()),
             _ => Self::Failed(error.into()),
         }
     }
