@@ -178,7 +178,7 @@ pub fn describe_rejection(rejection: &Rejection, currency: Option<Currency>, loc
         R::TextNotPrintable { .. } => "Some of its characters cannot be printed: leave them out.".to_owned(),
         R::TextTooLong { max, .. } => format!("At most {max} characters."),
         R::SameAccount => "Source and destination are the same account.".to_owned(),
-        R::CurrencyMismatch { expected, given } => format!("That account is kept in {expected}, not in {given}."),
+        R::CurrencyMismatch { expected, given } => format!("This account is kept in {expected}, not in {given}."),
         R::TransferAlreadyRequested => "This transfer was requested already.".to_owned(),
         R::TransferStepOutOfOrder => "This transfer has no such step to take now.".to_owned(),
     }
@@ -192,7 +192,7 @@ pub fn rejected_field(rejection: &Rejection) -> Option<&str> {
         R::EffectiveInFuture { .. } => Some("effective_on"),
         R::LimitNegative | R::LimitBelowUse { .. } | R::LimitUnchanged { .. } => Some("limit"),
         R::TextEmpty { field } | R::TextTooLong { field, .. } | R::TextNotPrintable { field } => Some(field),
-        R::SameAccount | R::CurrencyMismatch { .. } => Some("to"),
+        R::SameAccount => Some("to"),
         R::AccountNotFound
         | R::AccountAlreadyOpen
         | R::AccountFrozen
@@ -204,6 +204,7 @@ pub fn rejected_field(rejection: &Rejection) -> Option<&str> {
         | R::EntryNotFound
         | R::EntryAlreadyReversed
         | R::EntryNotReversible
+        | R::CurrencyMismatch { .. }
         | R::TransferAlreadyRequested
         | R::TransferStepOutOfOrder => None,
     }

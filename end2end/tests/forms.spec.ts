@@ -66,6 +66,18 @@ test("one field of a form has the focus: the first, or the one refused; and a de
   await context.close();
 });
 
+test("a form that is for another currency than the account's moves nothing", async ({ page, context, ledger }) => {
+  const account = await ledger.account("In crowns", 0);
+  await ledger.enter(context);
+  await page.goto(`/accounts/${account}/deposit`);
+  await live(page);
+  await page.locator('input[name="currency"]').evaluate((input: HTMLInputElement) => (input.value = "JPY"));
+  await page.getByLabel("Amount").fill("10");
+  await page.locator("form").getByRole("button", { name: "Deposit" }).click();
+  await expect(page.getByRole("alert")).toContainText("This account is kept in CZK, not in JPY.");
+  expect(await ledger.statement(account)).toEqual([]);
+});
+
 test("a double click, and the same form sent again, do nothing twice", async ({ page, context, ledger }) => {
   const account = await ledger.account("Twice", 0);
   await ledger.enter(context);

@@ -42,6 +42,11 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// Of what is not in a view. While that is behind (`stale`) nothing is known of what it does not show yet.
+    pub fn absent(stale: bool) -> Self {
+        if stale { Self::Unavailable { retry_after: 1 } } else { Self::NotFound }
+    }
+
     pub fn invalid(field: &str, message: impl ToString) -> Self {
         Self::Invalid { field: field.to_owned(), message: message.to_string() }
     }

@@ -120,6 +120,7 @@ pub async fn deposit_money(
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
             effective_on: read_day("effective_on", effective_on)?,
+            currency: sender.currency,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await
@@ -142,6 +143,7 @@ pub async fn withdraw_money(
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
             effective_on: read_day("effective_on", effective_on)?,
+            currency: sender.currency,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await
@@ -180,6 +182,7 @@ pub async fn request_transfer(
             to: to.parse().map_err(|_| AppError::invalid(field, "this is not an account id; it has 36 characters"))?,
             amount: sender.amount("amount", &amount)?,
             description: filled(description),
+            currency: sender.currency,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await
@@ -219,6 +222,7 @@ pub async fn change_overdraft_limit(
         Ok(wire::ChangeOverdraftLimit {
             account_id: read("account_id", &account_id)?,
             limit: sender.amount("limit", &limit)?,
+            currency: sender.currency,
         })
     })();
     sender.send(&command_id, command, next.as_deref()).await

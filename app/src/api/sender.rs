@@ -26,14 +26,14 @@ const EARLIEST_YEAR: i32 = 1900;
 pub(super) struct Sender {
     pub ports: Ports,
     pub request: Request,
-    currency: Option<Currency>,
+    /// That of the account, so the form says. What amounts are read by goes along with the command.
+    pub currency: Option<Currency>,
     answer: ResponseOptions,
     /// A plain form without JavaScript: it is sent to a page, not given JSON.
     plain: bool,
 }
 
 impl Sender {
-    /// `currency`: of the account that the form is about.
     pub fn here(currency: Option<&str>) -> Self {
         let accept = use_context::<Parts>().and_then(|parts| parts.headers.get(header::ACCEPT).cloned());
         Self {

@@ -14,4 +14,4 @@ pub mod transfer;
 pub use date::{Date, DateError};
 pub use ids::{AccountId, CommandId, EventId, IdError, SessionId, TransferId, UserId, beside, derive_uuid};
 pub use money::{AmountError, Currency, CurrencyError, format_amount, parse_amount};
-pub use rejection::{Rejection, check_reason};
+pub use rejection::{NAME_MAX, Rejection, TEXT_MAX, check_reason};

@@ -94,9 +94,9 @@ impl Rejection {
 }
 
 /// At most this many characters in a name.
-pub(super) const NAME_MAX: usize = 80;
+pub const NAME_MAX: usize = 80;
 /// At most this many characters in a description or a reason.
-pub(super) const TEXT_MAX: usize = 280;
+pub const TEXT_MAX: usize = 280;
 
 pub(super) fn required(field: &str, text: &str, max: usize) -> Result<(), Rejection> {
     if text.trim().is_empty() {

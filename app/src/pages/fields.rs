@@ -9,9 +9,6 @@ use crate::{
 
 use super::refusal::Refusal;
 
-/// Characters that the domain takes in a description or a reason.
-pub(super) const TEXT_MAX: u32 = 280;
-
 /// A field of one line. `id` is the field's name too.
 pub(super) struct Field {
     pub name: &'static str,
@@ -27,7 +24,7 @@ pub(super) struct Field {
     pub autocomplete: &'static str,
     pub hint: Option<&'static str>,
     /// Characters.
-    pub max_length: Option<u32>,
+    pub max_length: Option<usize>,
     /// The latest day.
     pub max: Option<String>,
 }
@@ -77,7 +74,7 @@ impl Field {
                     type=kind
                     value=value
                     autocomplete=autocomplete
-                    maxlength=max_length
+                    maxlength=max_length.map(|max| max.to_string())
                     max=max
                     required=!optional && !at_times
                     autofocus=autofocus

@@ -39,11 +39,6 @@ use crate::api::AppError;
 use frame::{Nav, Sheet};
 use visit::{Asked, Visit, show};
 
-/// What is not in a view: what it does not show yet may well be stored.
-fn absent<T>(seen: &crate::wire::Seen<T>) -> AppError {
-    if seen.stale { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound }
-}
-
 /// The not-found page.
 pub fn nothing_here() -> AnyView {
     show(|_| async { Err(AppError::NotFound) })

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     api::AppError,
-    domain::{AccountId, Currency},
+    domain::{AccountId, Currency, NAME_MAX},
     islands::CommandForm,
     links,
 };
@@ -48,7 +48,7 @@ async fn page(visit: Visit) -> Result<Sheet, AppError> {
         name: "name",
         label: "Name",
         value: visit.asked.query("name").unwrap_or_default(),
-        max_length: Some(80),
+        max_length: Some(NAME_MAX),
         ..Field::default()
     };
     // For someone else, and with an overdraft: admins only.

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use crate::{
     api::AppError,
     components::{Icon, icon, id_copied, short_id},
-    domain::{AccountId, EventId, IdError, account::Status},
+    domain::{AccountId, EventId, IdError, TEXT_MAX, account::Status},
     islands::CommandForm,
     links,
     ports::{AccountsFilter, EventsFilter},
@@ -16,8 +16,8 @@ use crate::{
 };
 
 use super::{
-    Visit, absent,
-    fields::{Field, TEXT_MAX, amount, hidden},
+    Visit,
+    fields::{Field, amount, hidden},
     refusal::Refusal,
 };
 
@@ -387,7 +387,7 @@ impl Visit {
     pub async fn event(&self, id: EventId) -> Result<EventView, AppError> {
         let filter = EventsFilter { event: Some(id), limit: 1, ..EventsFilter::default() };
         let seen = self.queries.events(&self.viewer, filter, self.fresh()).await?;
-        let absent = absent(&seen);
+        let absent = AppError::absent(seen.stale);
         seen.value.items.into_iter().next().ok_or(absent)
     }
 }

@@ -71,6 +71,9 @@ commands! {
         /// The day it took effect, today (UTC) if absent, not in the future.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_on: Option<Date>,
+        /// Of the amount: a currency that the account is not kept in is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        currency: Option<Currency>,
     }
     /// Takes money out.
     WithdrawMoney {
@@ -82,6 +85,9 @@ commands! {
         /// The day it took effect, today (UTC) if absent, not in the future.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_on: Option<Date>,
+        /// Of the amount: a currency that the account is not kept in is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        currency: Option<Currency>,
     }
     /// Asks for money to be moved between two accounts of one currency.
     RequestTransfer {
@@ -93,6 +99,9 @@ commands! {
         amount: i64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
+        /// Of the amount: a currency that the source is not kept in is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        currency: Option<Currency>,
     }
     /// Stops all use of an account until an admin unfreezes it; transfers on their way still arrive.
     FreezeAccount {
@@ -108,6 +117,9 @@ commands! {
         account_id: AccountId,
         /// Minor units, zero or more, not below what is in use.
         limit: i64,
+        /// Of the limit: a currency that the account is not kept in is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        currency: Option<Currency>,
     }
     /// Admins only: undoes a deposit or a withdrawal by an entry that points at it.
     ReverseEntry {

@@ -62,8 +62,8 @@ impl Plan {
         let (account_id, amount) = (self.account_id(&row.account), row.amount);
         let (description, effective_on) = (row.description.clone(), Some(row.date));
         let command = match row.kind {
-            Kind::Deposit => DepositMoney { account_id, amount, description, effective_on }.into(),
-            Kind::Withdrawal => WithdrawMoney { account_id, amount, description, effective_on }.into(),
+            Kind::Deposit => DepositMoney { account_id, amount, description, effective_on, currency: None }.into(),
+            Kind::Withdrawal => WithdrawMoney { account_id, amount, description, effective_on, currency: None }.into(),
         };
         (CommandId(id), command)
     }

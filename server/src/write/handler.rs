@@ -181,12 +181,14 @@ impl Handler {
             Command::RequestTransfer(command) => return self.transfer(sender, command_id, command).await,
             Command::DepositMoney(command) => {
                 self.may_use(sender, command.account_id).await?;
+                self.is_kept_in(command.account_id, command.currency).await?;
                 let (amount, description) = (command.amount, command.description);
                 let effective_on = command.effective_on.unwrap_or(today);
                 (command.account_id, AccountCommand::DepositMoney { amount, effective_on, today, description })
             }
             Command::WithdrawMoney(command) => {
                 self.may_use(sender, command.account_id).await?;
+                self.is_kept_in(command.account_id, command.currency).await?;
                 let (amount, description) = (command.amount, command.description);
                 let effective_on = command.effective_on.unwrap_or(today);
                 (command.account_id, AccountCommand::WithdrawMoney { amount, effective_on, today, description })
@@ -205,6 +207,7 @@ impl Handler {
             }
             Command::ChangeOverdraftLimit(command) => {
                 admins_only(sender)?;
+                self.is_kept_in(command.account_id, command.currency).await?;
                 (command.account_id, AccountCommand::ChangeOverdraftLimit { limit: command.limit })
             }
             Command::ReverseEntry(command) => {
@@ -259,13 +262,14 @@ impl Handler {
         command_id: CommandId,
         command: RequestTransfer,
     ) -> Result<(StreamId, Intent), AppError> {
-        let RequestTransfer { transfer_id, from, to, amount, description } = command;
+        let RequestTransfer { transfer_id, from, to, amount, description, currency: given } = command;
         let currency = match (self.account(from).await?, sender) {
             (Some((owner, _)), Sender::Customer(me)) if owner != me => return Err(AppError::NotFound),
             (Some((_, currency)), _) => currency,
             (None, Sender::Customer(_)) => return Err(AppError::NotFound),
             (None, Sender::Admin(_) | Sender::Operator) => return Err(Rejection::AccountNotFound.into()),
         };
+        same_currency(currency, given)?;
         let made_up = || TransferId(beside(command_id.0, derive_uuid("transfer", &[command_id.0.as_bytes()])));
         let transfer_id = transfer_id.unwrap_or_else(made_up);
         let command = TransferCommand::RequestTransfer { from, to, amount, currency, description };
@@ -296,6 +300,14 @@ impl Handler {
         }
     }
 
+    /// The currency of an account never changes, so this is no less true when the command's turn comes.
+    async fn is_kept_in(&self, account: AccountId, given: Option<Currency>) -> Result<(), AppError> {
+        match given {
+            None => Ok(()),
+            Some(_) => self.account(account).await?.map_or(Ok(()), |(_, currency)| same_currency(currency, given)),
+        }
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<(UserId, Currency)>, AppError> {
         let facts = self.writer.account_facts(id).await.map_err(to_app)?;
         Ok(facts.map(|facts| (facts.owner, facts.currency)))
@@ -311,6 +323,14 @@ impl Handler {
             Event::Account(_) | Event::Transfer(_) | Event::Session(_) | Event::Projection(_) => return Ok(Some(None)),
         };
         Ok(Some(Some(Entry { direction, amount })))
+    }
+}
+
+/// An amount in minor units of another currency is another amount.
+fn same_currency(expected: Currency, given: Option<Currency>) -> Result<(), AppError> {
+    match given {
+        Some(given) if given != expected => Err(Rejection::CurrencyMismatch { expected, given }.into()),
+        Some(_) | None => Ok(()),
     }
 }
 

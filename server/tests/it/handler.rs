@@ -61,11 +61,11 @@ fn open() -> OpenAccount {
 }
 
 fn deposit(account_id: AccountId, amount: i64) -> DepositMoney {
-    DepositMoney { account_id, amount, description: None, effective_on: None }
+    DepositMoney { account_id, amount, description: None, effective_on: None, currency: None }
 }
 
 fn transfer(from: AccountId, to: AccountId) -> RequestTransfer {
-    RequestTransfer { transfer_id: None, from, to, amount: 5, description: None }
+    RequestTransfer { transfer_id: None, from, to, amount: 5, description: None, currency: None }
 }
 
 /// Every command there is on this account, with its name.
@@ -74,11 +74,11 @@ fn everything_on(account_id: AccountId) -> Vec<Command> {
     let event_id = EventId(Uuid::nil());
     vec![
         deposit(account_id, 5).into(),
-        WithdrawMoney { account_id, amount: 5, description: None, effective_on: None }.into(),
+        WithdrawMoney { account_id, amount: 5, description: None, effective_on: None, currency: None }.into(),
         transfer(account_id, AccountId(Uuid::from_u128(1))).into(),
         FreezeAccount { account_id, reason: reason.clone() }.into(),
         UnfreezeAccount { account_id }.into(),
-        ChangeOverdraftLimit { account_id, limit: 5 }.into(),
+        ChangeOverdraftLimit { account_id, limit: 5, currency: None }.into(),
         ReverseEntry { account_id, event_id, reason }.into(),
         CloseAccount { account_id }.into(),
     ]
@@ -162,14 +162,15 @@ async fn a_customer_does_with_their_own_what_customers_may() {
     let me = customer(1);
     let mine = front.side.open_account(user(1), "CZK", 100).await;
     let theirs = front.side.open_account(user(2), "CZK", 0).await;
-    let withdraw = WithdrawMoney { account_id: mine, amount: 95, description: None, effective_on: None };
+    let withdraw =
+        WithdrawMoney { account_id: mine, amount: 95, description: None, effective_on: None, currency: None };
     front.send(&me, deposit(mine, 5)).await.unwrap();
     front.send(&me, transfer(mine, theirs)).await.unwrap();
     front.send(&me, withdraw).await.unwrap();
     front.send(&me, FreezeAccount { account_id: mine, reason: "lost card".into() }).await.unwrap();
     for command in [
         Command::from(UnfreezeAccount { account_id: mine }),
-        ChangeOverdraftLimit { account_id: mine, limit: 5 }.into(),
+        ChangeOverdraftLimit { account_id: mine, limit: 5, currency: None }.into(),
         ReverseEntry { account_id: mine, event_id: EventId(Uuid::nil()), reason: "oops".into() }.into(),
     ] {
         let name = command.name();
@@ -198,6 +199,33 @@ async fn fields_that_only_admins_may_give_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn an_amount_in_another_currency_than_the_accounts_is_refused() {
+    let front = Front::new().await;
+    let me = customer(1);
+    let account_id = front.side.open_account(user(1), "CZK", 100).await;
+    let to = front.side.open_account(user(1), "CZK", 0).await;
+    let in_the = |currency: Option<Currency>| -> Vec<(Viewer, Command)> {
+        let withdraw = WithdrawMoney { account_id, amount: 5, description: None, effective_on: None, currency };
+        vec![
+            (me.clone(), DepositMoney { currency, ..deposit(account_id, 5) }.into()),
+            (me.clone(), withdraw.into()),
+            (me.clone(), RequestTransfer { currency, ..transfer(account_id, to) }.into()),
+            (admin(), ChangeOverdraftLimit { account_id, limit: 5, currency }.into()),
+        ]
+    };
+    let yen: Currency = "JPY".parse().unwrap();
+    for (who, command) in in_the(Some(yen)) {
+        let name = command.name();
+        let refused = Rejection::CurrencyMismatch { expected: czk(), given: yen };
+        assert_eq!(front.send(&who, command).await, Err(refused.into()), "{name}");
+    }
+    for (who, command) in in_the(Some(czk())) {
+        let name = command.name();
+        front.send(&who, command).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[tokio::test]
 async fn an_account_id_that_is_taken_by_someone_else_is_not_found() {
     let front = Front::new().await;
     let theirs = front.side.open_account(user(2), "CZK", 0).await;
@@ -214,13 +242,13 @@ async fn an_admin_may_everything_on_every_account() {
     let account_id = front.side.open_account(user(2), "CZK", 0).await;
     let to = front.side.open_account(user(3), "CZK", 0).await;
     let deposited = front.send(&admin(), deposit(account_id, 100)).await.unwrap();
-    let withdraw = WithdrawMoney { account_id, amount: 1, description: None, effective_on: None };
+    let withdraw = WithdrawMoney { account_id, amount: 1, description: None, effective_on: None, currency: None };
     let event_id = deposited.events[0].event_id;
     let reason = || "because".to_owned();
     for command in [
         withdraw.into(),
         transfer(account_id, to).into(),
-        ChangeOverdraftLimit { account_id, limit: 5 }.into(),
+        ChangeOverdraftLimit { account_id, limit: 5, currency: None }.into(),
         FreezeAccount { account_id, reason: reason() }.into(),
         UnfreezeAccount { account_id }.into(),
         Command::from(deposit(account_id, 1)),

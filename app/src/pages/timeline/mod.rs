@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use crate::{domain::EventId, links};
 
-use super::{Nav, Sheet, Visit, absent, paging, show};
+use super::{Nav, Sheet, Visit, paging, show};
 
 pub fn timeline() -> AnyView {
     show(feed::page)

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     super::{crumbs, slip::Slip},
-    Nav, Sheet, Visit, absent,
+    Nav, Sheet, Visit,
 };
 
 /// Events read at a time.
@@ -28,7 +28,7 @@ pub(super) async fn page(visit: Visit) -> Result<Sheet, AppError> {
     let all = EventsFilter { stream: Some(stream), ..EventsFilter::default() };
     let newest = EventsFilter { limit: 1, ..all.clone() };
     let seen = visit.queries.events(&visit.viewer, newest, visit.fresh()).await?;
-    let last = seen.value.items.first().ok_or_else(|| absent(&seen))?.version;
+    let last = seen.value.items.first().ok_or_else(|| AppError::absent(seen.stale))?.version;
     // Past the end is the end.
     let at = at.map(|at| Version(at.0.clamp(1, last.0)));
     let here = at.unwrap_or(last);

@@ -70,7 +70,7 @@ impl Play {
         self.open(Marie, EUROS, "Holidays in euros", "EUR", 350_00);
         self.open(Tomas, CURRENT, "Current account", "CZK", 18_200_00);
         self.open(Tomas, OLD_CARD, "Old card account", "CZK", 2_150_00);
-        self.act(Admin, ChangeOverdraftLimit { account_id: account(CURRENT), limit: 10_000_00 });
+        self.allow(Admin, CURRENT, 10_000_00);
     }
 
     fn by_the_month(&mut self) {
@@ -145,7 +145,7 @@ impl Play {
                 self.send(Marie, EVERYDAY, CURRENT, 1_200_00, "Happy birthday");
             }
             100 => self.pay(Marie, EUROS, 118_50, "Hotel in Vienna"),
-            110 => self.act(Admin, ChangeOverdraftLimit { account_id: account(CURRENT), limit: 20_000_00 }),
+            110 => self.allow(Admin, CURRENT, 20_000_00),
             _ => {}
         }
     }
@@ -159,18 +159,22 @@ impl Play {
     }
 
     fn get(&mut self, who: Who, to: &str, amount: i64, description: &str) {
-        let description = Some(description.to_owned());
-        self.act(who, DepositMoney { account_id: account(to), amount, description, effective_on: None });
+        let (account_id, description) = (account(to), Some(description.to_owned()));
+        self.act(who, DepositMoney { account_id, amount, description, effective_on: None, currency: None });
     }
 
     fn pay(&mut self, who: Who, from: &str, amount: i64, description: &str) {
-        let description = Some(description.to_owned());
-        self.act(who, WithdrawMoney { account_id: account(from), amount, description, effective_on: None });
+        let (account_id, description) = (account(from), Some(description.to_owned()));
+        self.act(who, WithdrawMoney { account_id, amount, description, effective_on: None, currency: None });
     }
 
     fn send(&mut self, who: Who, from: &str, to: &str, amount: i64, description: &str) {
         let (from, to, description) = (account(from), account(to), Some(description.to_owned()));
-        self.act(who, RequestTransfer { transfer_id: None, from, to, amount, description });
+        self.act(who, RequestTransfer { transfer_id: None, from, to, amount, description, currency: None });
+    }
+
+    fn allow(&mut self, who: Who, name: &str, limit: i64) {
+        self.act(who, ChangeOverdraftLimit { account_id: account(name), limit, currency: None });
     }
 
     fn act(&mut self, who: Who, command: impl Into<Command>) {

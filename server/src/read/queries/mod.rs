@@ -92,9 +92,8 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// What is not in it. While it is behind nothing is known of what it does not show yet.
     fn absent(&self) -> AppError {
-        if self.stale { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound }
+        AppError::absent(self.stale)
     }
 
     fn seen<T>(self, value: T) -> Seen<T> {

@@ -133,8 +133,7 @@ pub async fn stream(
     // A stream without events does not exist, and neither does one that this viewer may not see.
     let nothing = page.value.items.is_empty();
     if nothing && (after.is_none() || read(&state, &viewer, from_the_start, fresh).await?.value.items.is_empty()) {
-        let absent = if page.stale { AppError::Unavailable { retry_after: 1 } } else { AppError::NotFound };
-        return Err(absent.into());
+        return Err(AppError::absent(page.stale).into());
     }
     Ok(Json(page))
 }
