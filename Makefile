@@ -32,7 +32,7 @@ run-split: ## the same as processes apart: two command and two query nodes, Post
 	cargo build -p server --bin daybook
 	@.build/split.sh
 
-services: ## start PostgreSQL and Kafka for processes apart and for tests, and print where they are
+services: ## start PostgreSQL, Kafka and nginx for processes apart and for tests, and print where they are
 	@.build/services.sh start
 
 services-stop: ## end exactly what `make services` started

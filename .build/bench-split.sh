@@ -14,7 +14,7 @@ cargo bench --quiet -p server --bench split --no-run
 
 # One broker: the peers, which have none, are not to be slowed by three.
 DAYBOOK_SERVICES=$(mktemp) && export DAYBOOK_SERVICES && rm "$DAYBOOK_SERVICES"
-services=$(.build/services.sh start --brokers 1)
+services=$(.build/services.sh start --brokers 1 --no-proxy)
 eval "$services"
 said=$(mktemp)
 DAYBOOK_BIN=$target/release/daybook setsid .build/split.sh >"$said" &

@@ -22,7 +22,7 @@ alone() {
 
 alone command 'server/src/(read/|metrics/query|bus/in_process|bus/kafka/(consumer|merge|node|people_subscription|replay|resume)\.|web/(assets|docs|live|openapi|pages)\.|cli/(both_sides|dump|query_side|rebuild|recover)\.)|app/src/(pages|components|islands|shell)' \
     'rust-embed'
-alone query 'server/src/(write/|import/|metrics/command|bus/(in_process|lease|kafka/(producer|relay|said|sent))|web/(functions|refill)\.|cli/(backup|both_sides|command_side|copy|demo|export|import|recover|token|user|verify)\b)' \
+alone query 'server/src/(write/|import/|config/operator|metrics/command|bus/(in_process|lease|kafka/(producer|relay|said|sent))|web/(functions|refill)\.|cli/(backup|both_sides|command_side|copy|demo|export|import|recover|token|user|verify)\b)' \
     'argon2|csv|indicatif'
 
 [ "$failures" = 0 ] || exit 1

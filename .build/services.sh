@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# What processes apart need: PostgreSQL and Apache Kafka.
+# What processes apart need: PostgreSQL, Apache Kafka, and nginx in front of them.
 #
-#   .build/services.sh start [--brokers N]     starts them, once, and prints what to export; three brokers if memory allows
+#   .build/services.sh start [--brokers N] [--no-proxy]
+#                                              starts them, once, and prints what to export; three brokers if memory allows
 #   .build/services.sh stop                    ends exactly those, by process id, and removes their data
 #   .build/services.sh where                   prints what to export if they run; fails if they do not
 #
 # Each is taken from where it is to be had first: a variable (DAYBOOK_TEST_POSTGRES, the URL of a user who may make
-# databases and roles; DAYBOOK_TEST_KAFKA, HOST:PORT,…), `docker compose` where an engine runs, or processes of this machine
-# with their data in a temporary folder. What was started is remembered in one file under the target folder, or in
-# DAYBOOK_SERVICES.
+# databases and roles; DAYBOOK_TEST_KAFKA, HOST:PORT,…; DAYBOOK_TEST_PROXY, a URL), `docker compose` where an engine runs
+# (not the proxy: what it leads to is on this machine), or processes of this machine with their data in a temporary folder.
+# What was started is remembered in one file under the target folder, or in DAYBOOK_SERVICES.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -58,9 +59,10 @@ where() {
 stop() {
     [ -f "$state" ] || { say "nothing is running"; return; }
     (
-        unset DAYBOOK_TEST_POSTGRES_FOLDER DAYBOOK_TEST_KAFKA_DIR composed
+        unset DAYBOOK_TEST_POSTGRES_FOLDER DAYBOOK_TEST_KAFKA_DIR DAYBOOK_TEST_PROXY_FOLDER composed
         # shellcheck source=/dev/null
         . "$state"
+        if [ -n "${DAYBOOK_TEST_PROXY_FOLDER:-}" ]; then .build/proxy.sh stop "$DAYBOOK_TEST_PROXY_FOLDER"; fi
         if [ -n "${composed:-}" ]; then docker compose --project-name "$project" down --volumes >&2; fi
         if [ -n "${DAYBOOK_TEST_POSTGRES_FOLDER:-}" ]; then .build/postgres.sh stop; fi
         if [ -n "${DAYBOOK_TEST_KAFKA_DIR:-}" ]; then .build/kafka.sh stop "$DAYBOOK_TEST_KAFKA_DIR"; fi
@@ -70,8 +72,14 @@ stop() {
 }
 
 start() {
-    local brokers=
-    [ "${1:-}" != --brokers ] || brokers=$2
+    local brokers='' proxy=1
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --brokers) brokers=$2; shift 2 ;;
+            --no-proxy) proxy=; shift ;;
+            *) die "what is '$1'? --brokers N or --no-proxy" ;;
+        esac
+    done
     if where; then say "they run already; 'make services-stop' ends them"; return; fi
     if [ -f "$state" ]; then stop; fi
     : >"$state"
@@ -99,6 +107,15 @@ start() {
             say "Kafka, $brokers broker(s) as processes of this machine"
             .build/kafka.sh start --brokers "$brokers" >>"$state"
         fi
+    fi
+    if [ -z "$proxy" ]; then
+        say "without a proxy"
+    elif [ -n "${DAYBOOK_TEST_PROXY:-}" ]; then
+        say "the proxy that DAYBOOK_TEST_PROXY names"
+        printf 'export DAYBOOK_TEST_PROXY=%q\n' "$DAYBOOK_TEST_PROXY" >>"$state"
+    else
+        say "nginx, as a process of this machine, for a command node at port 3001 and a query node at port 3002"
+        .build/proxy.sh start >>"$state"
     fi
     where || die "they were started and do not answer"
 }

@@ -60,14 +60,6 @@ find_psql() {
     [ -n "$found" ] && echo "$found"
 }
 
-free_port() {
-    node -e '
-        const s = require("net").createServer();
-        s.on("error", () => s.listen(0, "127.0.0.1"));
-        s.on("listening", () => { console.log(s.address().port); s.close(); });
-        s.listen(Number(process.argv[1]), "127.0.0.1");' "$1"
-}
-
 # run NAME COMMAND…: a process of ours, its output in a file, in a session of its own: Ctrl-C is for this script.
 run() {
     local name=$1
@@ -88,22 +80,12 @@ ready() {
     die "$name was not ready within a minute"
 }
 
-# deploy/nginx.conf with this machine's ports; what is written lands in our folder.
-proxy_configuration() {
-    sed -e "s|^\( *\)server 127.0.0.1:3001\(.*\);|\1server 127.0.0.1:$1\2;\n\1server 127.0.0.1:$2\2;|" \
-        -e "s|^\( *\)server 127.0.0.1:3002\(.*\);|\1server 127.0.0.1:$3\2;\n\1server 127.0.0.1:$4\2;|" \
-        -e "s|listen 127.0.0.1:8080;|listen 127.0.0.1:$port;|" \
-        -e "s|^http {|http {\n    access_log off;\n    client_body_temp_path $folder/nginx/body;\n    proxy_temp_path $folder/nginx/proxy;\n    fastcgi_temp_path $folder/nginx/fastcgi;\n    uwsgi_temp_path $folder/nginx/uwsgi;\n    scgi_temp_path $folder/nginx/scgi;|" \
-        deploy/nginx.conf
-    printf 'daemon off;\nerror_log stderr warn;\npid %s/nginx/pid;\n' "$folder"
-}
-
 if services=$(.build/services.sh where); then
     say "on the services that run already"
 else
     started_services=1
     # In a session of its own: Ctrl-C is not to leave half of it behind.
-    services=$(setsid --wait .build/services.sh start)
+    services=$(setsid --wait .build/services.sh start --no-proxy)
 fi
 eval "$services"
 psql=$(find_psql) || { .build/tools.sh postgres; psql=$(find_psql); } || die "there is no psql"
@@ -127,11 +109,11 @@ say "demo data"
 key=$folder/session.key
 public=$("$daybook" token public-key --data-dir "$folder/demo" --session-key-file "$key")
 
-port=$(free_port "${DAYBOOK_SPLIT_PORT:-8080}")
+port=$(.build/proxy.sh free-port "${DAYBOOK_SPLIT_PORT:-8080}")
 address=http://127.0.0.1:$port
 declare -A ports=()
 for name in command-1 command-2 query-1 query-2; do
-    ports[$name]=$(free_port 0)
+    ports[$name]=$(.build/proxy.sh free-port 0)
     common=(--data-dir "$folder/$name" --listen "127.0.0.1:${ports[$name]}" --public-url "$address" --trusted-proxy 127.0.0.1 --bus "$bus")
     case $name in
         command-*) run "$name" env DAYBOOK_WRITE_DB="$node" "$daybook" serve --role command --session-key-file "$key" "${common[@]}" ;;
@@ -139,9 +121,9 @@ for name in command-1 command-2 query-1 query-2; do
     esac
 done
 mkdir -m 711 "$folder/nginx"
-proxy_configuration "${ports[command-1]}" "${ports[command-2]}" "${ports[query-1]}" "${ports[query-2]}" >"$folder/nginx/conf"
+.build/proxy.sh configure "$folder/nginx" "$port" "${ports[command-1]} ${ports[command-2]}" "${ports[query-1]} ${ports[query-2]}"
 for name in command-1 command-2 query-1 query-2; do ready "$name" "http://127.0.0.1:${ports[$name]}"; done
-run proxy nginx -p "$folder/nginx" -c "$folder/nginx/conf" -e stderr
+run proxy nginx -p "$folder/nginx" -c "$folder/nginx/conf" -e stderr -g 'daemon off;'
 ready proxy "$address"
 
 echo

@@ -77,7 +77,9 @@ step "the bundle for the browser" .build/site.sh dev
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
 step "PostgreSQL" with_postgres
 step "Kafka" kafka_is_up
-step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr --lib --bins --test domain --test it --test bus
+step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr --lib --bins --test domain --test it
+# Most of it is waiting for brokers.
+step "Rust tests of the bus" shown_and_kept bus-tests cargo test --quiet -p app -p server --features app/ssr --test bus -- --test-threads 4
 # The short run: `make faults` is the long one.
 step "faults, tried for real" shown_and_kept faults env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" \
     cargo test --quiet -p app -p server --features app/ssr --test faults
@@ -87,7 +89,7 @@ step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.
-rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests" "$logs/faults" "$logs/read-tests")
+rust=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$logs/rust-tests" "$logs/bus-tests" "$logs/faults" "$logs/read-tests")
 browser=$(awk '$2 == "passed" { sum += $1 } END { print sum + 0 }' "$logs/browser-tests")
 [ "$rust" -gt 0 ] && [ "$browser" -gt 0 ] || { echo "no tests ran: $rust Rust, $browser browser"; exit 1; }
 printf '\n\033[1;32m✓ %s Rust tests and %s browser tests\033[0m in %s s\n' "$rust" "$browser" "$((SECONDS - started))"

@@ -6,7 +6,7 @@
 #   .build/tools.sh shrink     wasm-opt, which makes a release's bundle smaller; the build goes on without
 #   .build/tools.sh browser    Chromium and Playwright, for the browser tests
 #   .build/tools.sh postgres   PostgreSQL, for the tests of the write side
-#   .build/tools.sh proxy      nginx, for `make run-split`
+#   .build/tools.sh proxy      nginx, for `make run-split` and `make services`
 #
 # Needs Rust by rustup, Node 20 and, for packages of the system, root or sudo. Everything but those packages and the wasm32
 # target lands under the target folder.

@@ -49,7 +49,7 @@ impl DataDir {
     /// Takes the folder for a server; `None` if one runs on it already. Held as long as the file is open, so a killed
     /// server leaves nothing behind that would have to be cleared away.
     pub fn lock(&self) -> io::Result<Option<fs::File>> {
-        let file = fs::File::options().create(true).truncate(false).write(true).open(self.0.join("lock"))?;
+        let file = private::file(&self.0.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),

@@ -18,10 +18,10 @@ pub fn folder_of(file: &Path) -> io::Result<()> {
 
 /// Makes an empty file unless it is there. SQLite takes an empty file for a new database, and gives the files beside it
 /// the same permissions.
-pub fn file(path: &Path) -> io::Result<()> {
+pub fn file(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    options.open(path)
 }

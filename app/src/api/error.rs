@@ -95,12 +95,12 @@ impl FromServerFnError for AppError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
             // What a library says of it helps nobody: our own pages send whole forms.
-            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => {
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
                 Self::invalid("form", "a field is missing, or there is one too many; load the page again")
             }
             // The connection or the other end failed: whether it was done is not known, the same id may be sent again.
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => Self::Unavailable { retry_after: 1 },
-            other => Self::Internal { id: other.to_string() },
+            _ => Self::Internal { id: "form".to_owned() },
         }
     }
 }

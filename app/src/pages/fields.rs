@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::{
     components::{Icon, icon},
     domain::Currency,
+    locale::Locale,
 };
 
 use super::refusal::Refusal;
@@ -95,6 +96,7 @@ pub(super) fn amount(
     currency: Currency,
     value: String,
     refusal: &Refusal,
+    locale: &Locale,
 ) -> AnyView {
     let refused = refusal.of(name);
     let red = refused.as_ref().map(|_| "");
@@ -114,7 +116,7 @@ pub(super) fn amount(
                     inputmode="decimal"
                     autocomplete="off"
                     value=value
-                    placeholder=crate::domain::format_amount(0, currency)
+                    placeholder=locale.format_amount(0, currency)
                     required
                     autofocus=refusal.points_at(name)
                     data-amount

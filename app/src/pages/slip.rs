@@ -166,18 +166,22 @@ pub(super) async fn slip_view(visit: &Visit, slip: Slip, account: &AccountView) 
                 hint: Some("Today by UTC, or earlier. Never in the future."),
                 ..Field::default()
             };
-            (amount("amount", "Amount", currency, typed("amount"), &refusal), description(), effective.view(&refusal))
+            (
+                amount("amount", "Amount", currency, typed("amount"), &refusal, &locale),
+                description(),
+                effective.view(&refusal),
+            )
                 .into_any()
         }
         Slip::Transfer => {
             let to = destination(visit, account, &refusal).await?;
-            (to, amount("amount", "Amount", currency, typed("amount"), &refusal), description()).into_any()
+            (to, amount("amount", "Amount", currency, typed("amount"), &refusal, &locale), description()).into_any()
         }
         Slip::Freeze => reason(typed("reason"), &refusal),
         Slip::Limit => {
-            let now = crate::domain::format_amount(account.overdraft_limit, currency);
+            let now = locale.format_amount(account.overdraft_limit, currency);
             let value = visit.asked.query("limit").unwrap_or(now);
-            amount("limit", "Overdraft limit", currency, value, &refusal)
+            amount("limit", "Overdraft limit", currency, value, &refusal, &locale)
         }
         Slip::Reverse => (entry(visit, account).await?, reason(typed("reason"), &refusal)).into_any(),
         Slip::Close | Slip::Unfreeze => ().into_any(),

@@ -71,8 +71,8 @@ commands! {
         /// The day it took effect, today (UTC) if absent, not in the future.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_on: Option<Date>,
-        /// Of the amount: a currency that the account is not kept in is refused.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// What a form's amount was read in: refused where the account is not kept in it. Not over the API.
+        #[serde(skip)]
         currency: Option<Currency>,
     }
     /// Takes money out.
@@ -85,8 +85,8 @@ commands! {
         /// The day it took effect, today (UTC) if absent, not in the future.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_on: Option<Date>,
-        /// Of the amount: a currency that the account is not kept in is refused.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// What a form's amount was read in: refused where the account is not kept in it. Not over the API.
+        #[serde(skip)]
         currency: Option<Currency>,
     }
     /// Asks for money to be moved between two accounts of one currency.
@@ -99,8 +99,8 @@ commands! {
         amount: i64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
-        /// Of the amount: a currency that the source is not kept in is refused.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// What a form's amount was read in: refused where the source is not kept in it. Not over the API.
+        #[serde(skip)]
         currency: Option<Currency>,
     }
     /// Stops all use of an account until an admin unfreezes it; transfers on their way still arrive.
@@ -117,8 +117,8 @@ commands! {
         account_id: AccountId,
         /// Minor units, zero or more, not below what is in use.
         limit: i64,
-        /// Of the limit: a currency that the account is not kept in is refused.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// What a form's limit was read in: refused where the account is not kept in it. Not over the API.
+        #[serde(skip)]
         currency: Option<Currency>,
     }
     /// Admins only: undoes a deposit or a withdrawal by an entry that points at it.

@@ -187,12 +187,17 @@ impl fmt::Debug for Hash {
     }
 }
 
-impl FromStr for Hash {
-    type Err = IdError;
+/// A text that is no hash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not 64 hexadecimal digits: {0:?}")]
+pub struct HashError(String);
 
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError(text.to_owned());
-        if text.len() != 64 || !text.is_ascii() {
+impl FromStr for Hash {
+    type Err = HashError;
+
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        let error = || HashError(text.to_owned());
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(error());
         }
         let mut bytes = [0; 32];

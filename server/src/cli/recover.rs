@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use app::wire::{Hash, Position};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::verify::{progress_bar, shown_on};
+use super::{
+    role::public_keys,
+    verify::{progress_bar, shown_on},
+};
 use crate::{
     bus::{
         head::HeadKeys,
@@ -14,7 +18,7 @@ use crate::{
     },
     config::{BusUrl, DataDir},
     db_url::DbUrl,
-    write::{database::WriteDb, keys::SigningKeys, recover::recover},
+    write::{database::WriteDb, keys::SigningKeys, recover::recover, store::Head},
 };
 
 #[derive(Debug, Args)]
@@ -31,6 +35,9 @@ pub struct RecoverArgs {
     /// The key that signs sessions, and what is published; the data folder's if absent
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
     pub session_key_file: Option<std::path::PathBuf>,
+    /// Public keys that have signed what was published later, after another one took over from this key
+    #[arg(long, env = "DAYBOOK_SESSION_PUBLIC_KEYS", value_delimiter = ',', value_name = "KEY")]
+    pub session_public_keys: Vec<Hash>,
 }
 
 /// Takes in what is missing, or says why it cannot.
@@ -47,20 +54,34 @@ pub async fn run(data: &DataDir, args: RecoverArgs) -> anyhow::Result<ExitCode> 
     let file = args.session_key_file.unwrap_or_else(|| data.signing_key());
     let keys = SigningKeys::load(&file)?.with_context(|| format!("there is no signing key in {}", file.display()))?;
     let url = data.write_url(args.write_db.as_ref());
+    let keys = HeadKeys::new(keys.public().iter().chain(public_keys(&args.session_public_keys)?));
     let db = WriteDb::open(&url, None).await.with_context(|| format!("opening {url}"))?;
-    let taken = from_topics(&db, settings, &HeadKeys::new(keys.public().iter())).await;
+    let taken = from_topics(&db, settings, &keys).await;
     db.close().await?;
-    let (events, head) = taken?;
+    let Taken { events, head, beyond } = taken?;
     say!("{events} events were taken in from the topics; the log is at position {}, hash {}", head.position, head.hash);
+    if let Some(beyond) = beyond {
+        bail!(
+            "the topics hold events up to position {beyond}, and no head of the log that a known key signed goes beyond {}: \
+             the rest was not taken in, and no command node starts beside it. If another key signed later, give it \
+             (--session-public-keys); or begin with topics of another prefix and empty read databases",
+            head.position
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn from_topics(
-    db: &WriteDb,
-    settings: KafkaSettings,
-    keys: &HeadKeys,
-) -> anyhow::Result<(u64, crate::write::store::Head)> {
-    let Some(to) = said(&settings, keys).await?.head else {
+/// What the topics gave.
+struct Taken {
+    events: u64,
+    head: Head,
+    /// Where what they have ends, if that is further.
+    beyond: Option<Position>,
+}
+
+async fn from_topics(db: &WriteDb, settings: KafkaSettings, keys: &HeadKeys) -> anyhow::Result<Taken> {
+    let said = said(&settings, keys).await?;
+    let Some(to) = said.head else {
         bail!(
             "the topics {}.* have no head of the log that this ledger's key signed (they keep them for a day): whether what \
              they hold is this log cannot be told. Begin with topics of another prefix and empty read databases",
@@ -73,5 +94,7 @@ async fn from_topics(
     let bar = progress_bar("events");
     let events = recover(&*db.store, &*bus, to, shown_on(&bar)).await;
     bar.finish_and_clear();
-    Ok((events?, db.store.head().await?))
+    let (events, head) = (events?, db.store.head().await?);
+    let beyond = said.events.iter().map(|event| event.position).max().filter(|end| *end > head.position);
+    Ok(Taken { events, head, beyond })
 }

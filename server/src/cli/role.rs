@@ -1,6 +1,7 @@
 //! From what `serve` was told to what the process does; combinations that promise less than they seem to are refused.
 
 use anyhow::{Context as _, bail, ensure};
+use app::wire::Hash;
 use ed25519_dalek::VerifyingKey;
 
 #[cfg(all(feature = "command", feature = "query"))]
@@ -29,7 +30,11 @@ pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
                 !args.session_public_keys.is_empty(),
                 "--role query needs --session-public-keys: `daybook token public-key` prints the one of a command node"
             );
-            Role::Query { read: data.read_url(args.read_db.as_ref()), bus: apart(kafka)?, keys: public_keys(args)? }
+            Role::Query {
+                read: data.read_url(args.read_db.as_ref()),
+                bus: apart(kafka)?,
+                keys: public_keys(&args.session_public_keys)?,
+            }
         }
     })
 }
@@ -37,6 +42,7 @@ pub fn choose(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Role> {
 /// Whatever belongs to a side that this process does not have is refused, not passed over.
 #[cfg(all(feature = "command", feature = "query"))]
 pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
+    let makes_topics = args.kafka_partitions.is_some() || args.kafka_replication.is_some();
     match args.role {
         RoleName::All => {
             let (write, read) = (args.write_db.as_ref(), args.read_db.as_ref());
@@ -50,6 +56,11 @@ pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
             let writes = args.write_db.is_some() || args.write_db_admin.is_some();
             ensure!(!writes, "--role query never opens the write database: leave out --write-db and --write-db-admin");
             ensure!(args.session_key_file.is_none(), "--role query signs nothing: leave out --session-key-file");
+            ensure!(args.queue.is_none(), "--role query takes no commands: leave out --queue");
+            ensure!(
+                !makes_topics,
+                "--role query makes no topics: leave out --kafka-partitions and --kafka-replication"
+            );
         }
     }
     ensure!(!args.demo || args.role == RoleName::All, "--demo fills an embedded ledger: it goes with --role all");
@@ -57,8 +68,9 @@ pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn public_keys(args: &ServeArgs) -> anyhow::Result<Vec<VerifyingKey>> {
-    let read = args.session_public_keys.iter().map(|key| {
+/// Those of `--session-public-keys`.
+pub fn public_keys(keys: &[Hash]) -> anyhow::Result<Vec<VerifyingKey>> {
+    let read = keys.iter().map(|key| {
         VerifyingKey::from_bytes(&key.0).with_context(|| {
             format!("{key} is no public key: `daybook token public-key` prints the one of a command node")
         })
@@ -77,6 +89,11 @@ fn apart(kafka: Option<KafkaSettings>) -> anyhow::Result<KafkaSettings> {
 fn kafka(args: &ServeArgs) -> anyhow::Result<Option<KafkaSettings>> {
     let BusUrl::Kafka(settings) = &args.bus else {
         ensure!(args.kafka_config.is_empty(), "--kafka-config is for --bus kafka://…");
+        #[cfg(feature = "command")]
+        ensure!(
+            args.kafka_partitions.is_none() && args.kafka_replication.is_none(),
+            "--kafka-partitions and --kafka-replication are for --bus kafka://…"
+        );
         return Ok(None);
     };
     let mut settings = settings.clone();
@@ -86,7 +103,7 @@ fn kafka(args: &ServeArgs) -> anyhow::Result<Option<KafkaSettings>> {
     settings.check().context("--kafka-config")?;
     #[cfg(feature = "command")]
     {
-        settings.partitions = args.kafka_partitions;
+        settings.partitions = args.kafka_partitions.unwrap_or(settings.partitions);
         settings.replication = args.kafka_replication;
     }
     Ok(Some(settings))
@@ -97,8 +114,9 @@ fn write(data: &DataDir, args: &ServeArgs) -> anyhow::Result<super::node::WriteP
     use crate::write::writer::WriterSettings;
     let url = data.write_url(args.write_db.as_ref());
     let key = args.session_key_file.clone().unwrap_or_else(|| data.signing_key());
-    let settings = WriterSettings { queue: args.queue, ..WriterSettings::default() };
-    let others = public_keys(args)?;
+    let default = WriterSettings::default();
+    let settings = WriterSettings { queue: args.queue.unwrap_or(default.queue), ..default };
+    let others = public_keys(&args.session_public_keys)?;
     Ok(super::node::WriteParts {
         admin: args.write_db_admin.clone(),
         ..super::node::WriteParts::open(url, &key, others, settings)?

@@ -6,6 +6,7 @@
 
 mod bad_row;
 mod balances;
+mod http;
 mod ledger;
 mod plan;
 mod records;
@@ -13,7 +14,8 @@ mod rows;
 mod send;
 
 pub use bad_row::BadRow;
-pub use ledger::{Direct, Http, Ledger, SendError, StatementError};
+pub use http::Http;
+pub use ledger::{Direct, Ledger, SendError, StatementError};
 pub use plan::Plan;
 pub use rows::{Check, Checked, Kind, Row, Rows, check};
 pub use send::{Outcome, Sample, import};

@@ -79,7 +79,7 @@ pub(super) fn leads_to(command: &Command, event: &Event) -> bool {
             command.owner == Some(*owner)
                 && command.name == *name
                 && command.currency == *currency
-                && command.overdraft_limit.unwrap_or(0) == *overdraft_limit
+                && command.overdraft_limit.is_none_or(|limit| limit == *overdraft_limit)
         }
         (
             Command::DepositMoney(command),

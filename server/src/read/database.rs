@@ -179,8 +179,21 @@ impl ReadDb {
 
     /// The one transaction that writes; waits for the one before it.
     pub async fn write(&self) -> Result<Tx, DbError> {
+        self.begin(false).await
+    }
+
+    /// As [`Self::write`], and what is deleted leaves no bytes in the file. (PostgreSQL's vacuum sees to that by itself.)
+    pub async fn wipe(&self) -> Result<Tx, DbError> {
+        self.begin(true).await
+    }
+
+    async fn begin(&self, wiping: bool) -> Result<Tx, DbError> {
         match &self.0 {
-            Inner::Sqlite { writer, .. } => Ok(Writing::begin(writer.clone().lock_owned().await)?.into()),
+            Inner::Sqlite { writer, .. } => {
+                let writer = writer.clone().lock_owned().await;
+                writer.execute_batch(&format!("PRAGMA secure_delete = {wiping}"))?;
+                Ok(Writing::begin(writer)?.into())
+            }
             Inner::Postgres { writer, pool, .. } => {
                 let turn: OwnedMutexGuard<()> = writer.clone().lock_owned().await;
                 Ok(Tx::writing(pool.begin().await?, turn))

@@ -35,7 +35,7 @@ async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
     let mut people = bus.people().await?;
     // A subscription begins with all who are known: whoever is not among them was forgotten while nobody listened.
     let known = people.next().await?;
-    let mut tx = db.write().await?;
+    let mut tx = db.wipe().await?;
     let ids: BTreeSet<_> = known
         .iter()
         .filter_map(|change| match change {
@@ -51,7 +51,7 @@ async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
     tx.commit().await?;
     loop {
         let changes = people.next().await?;
-        let mut tx = db.write().await?;
+        let mut tx = db.wipe().await?;
         apply(&mut tx, &changes).await?;
         tx.commit().await?;
     }

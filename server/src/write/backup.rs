@@ -8,8 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app::wire::Position;
+use app::wire::{Hash, Position};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     anchor::{Anchor, AnchorError},
@@ -36,6 +37,9 @@ pub struct Statement {
     /// Who made it.
     pub program: String,
     pub people: usize,
+    /// SHA-256 over all that is stored of them. Unlike the anchor it is not kept elsewhere: whoever can write to the whole
+    /// backup can rewrite it.
+    pub people_hash: Hash,
     /// Where the log ends; when it was taken, and by whose key.
     pub anchor: Anchor,
 }
@@ -56,6 +60,10 @@ pub enum BackupError {
         "the backup holds another log than its anchor says: it ends at position {found} instead of {said}, or was rewritten"
     )]
     Altered { found: Position, said: Position },
+    #[error(
+        "the backup holds other people, roles or passwords than {STATEMENT} says: it was changed since it was made"
+    )]
+    OtherPeople,
     #[error("there is a ledger in {0} already: a backup goes into an empty place only")]
     NotEmpty(DbUrl),
     #[error("{path} holds another signing key than the backup: restore into a data folder of its own", path = .0.display())]
@@ -97,13 +105,15 @@ pub async fn back_up(
     }
     let to = WriteDb::open(&DbUrl::Sqlite(folder.join(DATABASE)), None).await?;
     let copied = copy(&from, &to, &[], progress).await;
+    let people_hash = hash_of_people(&to).await;
     to.close().await?;
     from.close().await?;
     let Copied { people, head, .. } = copied?;
+    let people_hash = people_hash?;
     signing.save(&folder.join(KEY))?;
     let anchor = Anchor::sign(&head, at, &signing);
     let program = concat!("daybook ", env!("CARGO_PKG_VERSION")).to_owned();
-    let statement = Statement { format: FORMAT, program, people, anchor };
+    let statement = Statement { format: FORMAT, program, people, people_hash, anchor };
     let text = serde_json::to_string_pretty(&statement).expect("a statement holds nothing that JSON cannot");
     let file = folder.join(STATEMENT);
     create_private(&file, &format!("{text}\n")).map_err(failed(&file))?;
@@ -145,6 +155,9 @@ pub async fn restore(
     if (position, hash) != (said, signed) {
         return Err(BackupError::Altered { found: position, said });
     }
+    if hash_of_people(&from).await? != statement.people_hash {
+        return Err(BackupError::OtherPeople);
+    }
     if SigningKeys::load(keys)?.is_some_and(|there| there.key_id() != signing.key_id()) {
         return Err(BackupError::OtherKey(keys.to_owned()));
     }
@@ -165,6 +178,12 @@ pub async fn restore(
     from.close().await?;
     copied?;
     Ok(statement)
+}
+
+async fn hash_of_people(db: &WriteDb) -> Result<Hash, PeopleError> {
+    let people = db.people.stored().await?;
+    let text = serde_json::to_vec(&people).expect("rows of texts and numbers");
+    Ok(Hash(Sha256::digest(text).into()))
 }
 
 fn backed_up_keys(folder: &Path) -> Result<SigningKeys, BackupError> {

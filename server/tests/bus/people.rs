@@ -6,7 +6,8 @@ use server::bus::{Person, PersonChange, kafka::KafkaSettings};
 
 use super::{
     cluster::Cluster,
-    parts::{LONG, MemoryLease, Reading, client, settings, start_relay, topics},
+    parts::{LONG, MemoryLease, Reading, admin, client, settings, start_relay, topics},
+    services::topic::options,
 };
 use crate::history::{Log, Place, texts, user};
 
@@ -76,5 +77,22 @@ async fn whoever_is_forgotten_disappears_from_every_node_and_a_late_word_does_no
     for reading in [first, second, third] {
         reading.stop().await;
     }
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_of_people_that_is_deleted_alone_is_made_again() {
+    let settings = settings(Cluster::shared());
+    let log = Log::new(vec![]);
+    log.set_people(vec![known(1, "Ada")]);
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    knows(&reading, &["Ada"]).await;
+    let gone = admin(&settings).delete_topics(&[&topics(&settings).people], &options()).await.unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    log.set_people(vec![known(1, "Ada"), known(2, "Bob")]);
+    knows(&reading, &["Ada", "Bob"]).await;
+    reading.stop().await;
     relay.stop().await;
 }

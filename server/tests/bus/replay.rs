@@ -95,8 +95,8 @@ async fn b3_topics_deleted_and_made_again_while_nodes_run_lose_nothing() {
     reading.has(&history.events[..400]).await;
 
     let names = topics(&settings);
-    let gone =
-        admin(&settings).delete_topics(&[&names.events, &names.control, &names.replay], &options()).await.unwrap();
+    let all = [&names.events, &names.control, &names.replay, &names.people].map(String::as_str);
+    let gone = admin(&settings).delete_topics(&all, &options()).await.unwrap();
     assert!(gone.iter().all(Result::is_ok), "{gone:?}");
     log.set(history.events[..800].to_vec());
     // The relay makes them again. Nobody helps.

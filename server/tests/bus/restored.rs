@@ -6,7 +6,11 @@ use std::{
     time::Instant,
 };
 
-use app::wire::{Envelope, Position, log_hash};
+use app::wire::{Envelope, Hash, Position, StreamId, log_hash};
+use rdkafka::{
+    message::{Header, Headers as _, Message as _, OwnedHeaders, OwnedMessage},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use server::{
@@ -25,11 +29,14 @@ use uuid::Uuid;
 
 use super::{
     cluster::Cluster,
-    parts::{MemoryLease, all_messages, bus, head_keys, settings, start_relay, topics, until},
-    services::node::{LONG, Node, daybook, said as printed},
+    parts::{MemoryLease, all_messages, bus, client, head_keys, settings, start_relay, topics, until},
+    services::{
+        node::{LONG, Node, daybook, said as printed},
+        topic::header,
+    },
 };
 use crate::{
-    history::{History, Log},
+    history::{History, Log, account},
     postgres,
 };
 
@@ -95,6 +102,40 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
     assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head, None);
 }
 
+/// Sends a copy of `message` that says `value` in its header `name`.
+fn altered_copy(settings: &KafkaSettings, message: &OwnedMessage, name: &str, value: &str) {
+    let mut headers = OwnedHeaders::new();
+    for header in message.headers().unwrap().iter() {
+        let value = if header.key == name { Some(value.as_bytes()) } else { header.value };
+        headers = headers.insert(Header { key: header.key, value });
+    }
+    let producer: BaseProducer = client(settings).create().unwrap();
+    let copy = BaseRecord::to(message.topic()).partition(message.partition()).headers(headers);
+    let (key, payload) = (message.key().unwrap(), message.payload().unwrap());
+    producer.send(copy.key(key).payload(payload)).unwrap();
+    producer.flush(LONG).unwrap();
+}
+
+#[tokio::test]
+async fn b3_an_altered_copy_of_an_event_says_nothing_of_the_log() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(75, 150);
+    published(&settings, &history.events).await;
+    for message in all_messages(&settings, &topics(&settings).events) {
+        let at: u64 = header(&message, "ce_position").parse().unwrap();
+        if at.is_multiple_of(50) {
+            altered_copy(&settings, &message, "ce_position", &(at + 700).to_string());
+            altered_copy(&settings, &message, "ce_hash", &Hash([7; 32]).to_string());
+            altered_copy(&settings, &message, "ce_subject", &StreamId::from(account(9)).to_string());
+        }
+    }
+    let longer = History::random(75, 160);
+    let relay = start_relay(&settings, &Log::new(longer.events.clone()), &MemoryLease::new());
+    relay.published(longer.head()).await;
+    assert_eq!(relay.status.borrow().replaced, None);
+    relay.stop().await;
+}
+
 #[tokio::test]
 async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_this_logs() {
     let settings = settings(Cluster::shared());
@@ -120,7 +161,7 @@ async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_th
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     let third = TempDir::new().unwrap();
     let db_of_ours = ledger(&third, &history.events[..1100]).await;
-    let forged = server::bus::LogHead { hash: app::wire::Hash([1; 32]), ..to };
+    let forged = server::bus::LogHead { hash: Hash([1; 32]), ..to };
     let wrong = recover(&*db_of_ours.store, &*bus, forged, |_, _, _| {}).await.unwrap_err();
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     assert_eq!(db.store.head().await.unwrap().position, Position(900));

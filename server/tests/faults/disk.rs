@@ -82,11 +82,61 @@ pub async fn full(choices: &mut Choices, rate: u64, times: u64) -> String {
     "commands answered 503 until there was room; a read-only disk is refused at start".to_owned()
 }
 
+/// Files that nobody can write to, not even who has them open.
+struct Immutable(Vec<PathBuf>);
+
+impl Immutable {
+    fn set(&self, how: &str) -> bool {
+        Command::new("chattr").arg(how).args(&self.0).output().is_ok_and(|done| done.status.success())
+    }
+
+    fn new(files: Vec<PathBuf>) -> Option<Self> {
+        let files = Self(files);
+        files.set("+i").then_some(files)
+    }
+
+    /// Whether this folder's file system, and this user, can have such files.
+    fn can_be_in(folder: &Path) -> bool {
+        let path = folder.join("tried");
+        let mut file = File::create(&path).unwrap();
+        let made = Self::new(vec![path]);
+        made.is_some() && file.write_all(b"x").is_err()
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        self.set("-i");
+    }
+}
+
+/// The log becomes read-only under a node that runs.
+pub async fn read_only(choices: &mut Choices, rate: u64, times: u64) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    if !Immutable::can_be_in(folder.path()) {
+        return "NOT TRIED: no file can be made immutable here (chattr +i)".to_owned();
+    }
+    let data = folder.path().join("data");
+    let mut ledger = Embedded::start(&data).await;
+    let bank = Bank::open(ledger.doors(), rate, choices).await;
+    let work = bank.work(choices);
+    for _ in 0..times {
+        bank.does(100).await;
+        let files = Immutable::new(["write.sqlite", "write.sqlite-wal"].map(|name| data.join(name)).into());
+        refused(&ledger, &bank, "readonly").await;
+        drop(files);
+        bank.does(100).await;
+    }
+    work.stop().await;
+    ledger.at_rest(&bank).await;
+    "commands answered 503 until it could be written to again".to_owned()
+}
+
 /// Commands are answered 503, and the log says why, as far as there is room for it: it lies on the same disk.
 async fn refused(ledger: &Embedded, bank: &Arc<Bank>, why: &str) {
     let (since, before) = (Instant::now(), bank.counts.unavailable.load(Ordering::Relaxed));
     while bank.counts.unavailable.load(Ordering::Relaxed) < before + 20 {
-        assert!(since.elapsed() < LONG, "a full disk is not noticed");
+        assert!(since.elapsed() < LONG, "nothing is refused: {why}");
         tokio::task::yield_now().await;
     }
     assert!(ledger.node.logged().contains(why), "the log does not say why");

@@ -123,6 +123,9 @@ async fn in_one_process(summary: Summary, mut choices: Choices, times: Times) {
         let trial = summary.try_out("disk full, disk read-only");
         let found = disk::full(choices, RATE, n).await;
         trial.found(n, found);
+        let trial = summary.try_out("the log made read-only under a running node");
+        let found = disk::read_only(choices, RATE, n).await;
+        trial.found(n, found);
     }
     if times.wants("clock") {
         let trial = summary.try_out("clock set back between events");

@@ -202,7 +202,9 @@ async fn a_restore_goes_into_an_empty_place_only_and_an_interrupted_one_can_be_r
 #[tokio::test]
 async fn w5_a_backup_that_was_cut_off_or_altered_is_not_restored() {
     let place = Place::sqlite().await;
-    append(&*place.open().await.store, 0..30).await;
+    let db = place.open().await;
+    append(&*db.store, 0..30).await;
+    person(&db, "eva@example.org").await;
     place.back_up("backup").await.unwrap();
     let statement = place.path("backup/backup.json");
     let whole = std::fs::read_to_string(&statement).unwrap();
@@ -224,6 +226,9 @@ async fn w5_a_backup_that_was_cut_off_or_altered_is_not_restored() {
     std::fs::write(&statement, &whole).unwrap();
 
     let mut raw = SqliteConnectOptions::new().filename(place.path("backup/write.sqlite")).connect().await.unwrap();
+    raw.execute(r#"UPDATE people SET roles = '["admin"]'"#).await.unwrap();
+    assert!(matches!(refused().await, BackupError::OtherPeople));
+    raw.execute(r#"UPDATE people SET roles = '["customer"]'"#).await.unwrap();
     raw.execute("DROP TRIGGER events_are_never_changed").await.unwrap();
     raw.execute("UPDATE events SET payload = CAST('{\"amount\":2}' AS BLOB) WHERE position = 17").await.unwrap();
     let altered = refused().await.to_string();

@@ -10,7 +10,7 @@ const COMPOSE: &str = include_str!("../../../compose.yaml");
 const CONTAINERFILE: &str = include_str!("../../../Containerfile");
 const NGINX: &str = include_str!("../../../deploy/nginx.conf");
 const PROXY_OF_CONTAINERS: &str = include_str!("../../../deploy/compose/proxy.sh");
-const PROXY_OF_SPLIT: &str = include_str!("../../../.build/split.sh");
+const PROXY_OF_SPLIT: &str = include_str!("../../../.build/proxy.sh");
 
 fn variables(command: &clap::Command, known: &mut BTreeSet<String>) {
     let names = command.get_arguments().filter_map(clap::Arg::get_env);

@@ -179,6 +179,12 @@ async fn people_are_known_changed_and_forgotten() {
     log.set_people(vec![person(1, "Ada L."), PersonChange::Forgotten(user(2))]);
     become_known(&["Ada L."]).await;
     node.stop().await;
+    if let Place::Folder(folder) = &place {
+        // Not even the file has them any more.
+        let bytes = std::fs::read(folder.path().join("read.db")).unwrap();
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("1@example.org") && !holds("2@example.org"));
+    }
 
     // Forgotten while the node was away.
     log.set_people(vec![person(3, "Eve")]);

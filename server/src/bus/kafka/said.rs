@@ -1,9 +1,9 @@
 //! What the topics say of the log: a log that does not hold what they have is an older one, restored or failed over to, or
 //! another one. Publishing it would give positions a second meaning, so whoever has it is told to stop.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use app::wire::{Envelope, Position};
+use app::wire::{Envelope, GENESIS, Hash, Position, StreamId, Version, event_hash};
 use rdkafka::{Message as _, Offset, consumer::Consumer as _, error::KafkaError};
 
 use super::{
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Said {
     /// The furthest signed head; the topic keeps them for a day.
     pub head: Option<LogHead>,
-    /// The furthest event of each partition.
+    /// The furthest event of each partition that is whole.
     pub events: Vec<Envelope>,
 }
 
@@ -73,19 +73,40 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
         })
         .await?;
     }
+    let mut partitions = Vec::new();
     for partition in 0..count.0 {
-        let mut last: Option<Envelope> = None;
+        let mut read = Vec::new();
         last_messages(&settings, &topics.events, partition, |message| {
-            if let received::Read::Event(event) = received::read(message)
-                && last.as_ref().is_none_or(|last| last.position < event.position)
-            {
-                last = Some(*event);
+            if let received::Read::Event(event) = received::read(message) {
+                read.push(*event);
             }
         })
         .await?;
-        said.events.extend(last);
+        partitions.push(read);
     }
+    said.events = furthest_whole(partitions);
     Ok(said)
+}
+
+/// Of each partition the furthest event whose hash follows from that of the event before it in its stream, which was read,
+/// too. Any other proves nothing: a damaged copy may claim to be anywhere (B3).
+fn furthest_whole(partitions: Vec<Vec<Envelope>>) -> Vec<Envelope> {
+    let mut hashes = HashMap::<(StreamId, Version), Vec<Hash>>::new();
+    for event in partitions.iter().flatten() {
+        hashes.entry((event.stream, event.version)).or_default().push(event.hash);
+    }
+    let is_whole = |event: &Envelope| match event.version {
+        Version(0) => false,
+        Version(1) => event_hash(event, &GENESIS) == event.hash,
+        Version(version) => hashes
+            .get(&(event.stream, Version(version - 1)))
+            .is_some_and(|before| before.iter().any(|before| event_hash(event, before) == event.hash)),
+    };
+    let furthest = |mut events: Vec<Envelope>| {
+        events.sort_by_key(|event| event.position);
+        events.into_iter().rev().find(is_whole)
+    };
+    partitions.into_iter().filter_map(furthest).collect()
 }
 
 async fn last_messages(

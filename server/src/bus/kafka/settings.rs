@@ -104,7 +104,7 @@ impl FromStr for KafkaSettings {
             brokers: brokers.to_owned(),
             prefix: prefix.to_owned(),
             config: BTreeMap::new(),
-            partitions: 6,
+            partitions: 4,
             replication: None,
             hole_age: Duration::from_secs(5),
             look_for_partitions: Duration::from_secs(5),

@@ -118,6 +118,27 @@ pub async fn ensure(settings: &KafkaSettings) -> Result<Vec<String>, KafkaError>
     Ok(lacking)
 }
 
+/// Looks which topics there are.
+#[cfg(feature = "command")]
+pub struct Look {
+    admin: Arc<AdminClient<DefaultClientContext>>,
+    topics: Topics,
+}
+
+#[cfg(feature = "command")]
+impl Look {
+    pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        Ok(Self { admin: Arc::new(settings.client().create()?), topics: Topics::new(&settings.prefix) })
+    }
+
+    pub async fn all_there(&self) -> Result<bool, KafkaError> {
+        let admin = self.admin.clone();
+        // Of all topics: to ask for one by name may make it.
+        let (_, found) = blocking(move || Ok(look(&admin.inner().fetch_metadata(None, ANSWER)?))).await?;
+        Ok(self.topics.wanted(1).iter().all(|wanted| found.contains_key(wanted.name)))
+    }
+}
+
 /// How many brokers there are, and how many copies each topic has of what it has fewest of.
 fn look(metadata: &Metadata) -> (i32, HashMap<String, i32>) {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);

@@ -36,6 +36,8 @@ use crate::bus::{
 const PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 /// How long a part waits that begins again beside the events.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How often it is looked whether all topics are there.
+const LOOK: Duration = Duration::from_secs(5);
 /// How often the checkpoint is moved.
 const SAVE: Duration = Duration::from_millis(200);
 
@@ -82,6 +84,8 @@ enum Ended {
     /// The topics were deleted and made again, or the brokers are away: what the clients know is of no use.
     #[error("what is published does not come back")]
     Silence,
+    #[error("a topic was deleted")]
+    TopicGone,
     #[error("the lease was taken over")]
     LeaseLost,
     #[error(transparent)]
@@ -207,6 +211,7 @@ impl Relay {
             ended = go.heads() => ended,
             ended = go.progress() => ended,
             ended = go.replays() => ended,
+            ended = go.topics() => ended,
             // Does not hold up the events.
             never = go.people() => match never {},
             reason = producer.failed() => Err(Ended::NotDelivered(reason)),
@@ -224,6 +229,23 @@ impl Relay {
     fn complain(&self, error: &dyn std::error::Error) {
         tracing::warn!(error = %error, "the relay does not go on");
         self.status.send_modify(|status| status.error = Some(error.to_string()));
+    }
+}
+
+impl Go<'_> {
+    /// Ends when a topic is not there any more; the next go makes it again. Nothing else may tell: not each of them is
+    /// written to or read all the time.
+    async fn topics(&self) -> Never {
+        let look = topics::Look::new(&self.parts.settings)?;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match look.all_there().await {
+                Ok(true) => {}
+                Ok(false) => return Err(Ended::TopicGone),
+                // Brokers that are away have deleted nothing.
+                Err(error) => tracing::debug!(%error, "the topics are not to be seen"),
+            }
+        }
     }
 }
 
