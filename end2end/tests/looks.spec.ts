@@ -149,8 +149,12 @@ test("every page is accessible, light and dark; nothing sticks out of a screen o
   // Colours that are fading from one to another have no contrast to speak of.
   await everywhere(browser, { colorScheme: "light", reducedMotion: "reduce", viewport: { width: 1280, height: 800 } }, async (page, { name }) => {
     await accessible(page, name, faults);
-    const found = await misfits(page);
-    if (found) faults.push(`${name}: ${found}`);
+    for (const width of [1280, 900, 768]) {
+      await page.setViewportSize({ width, height: 800 });
+      const found = await misfits(page);
+      if (found) faults.push(`${name}, ${width}: ${found}`);
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
     // What the dark has of its own is its colours.
     await page.emulateMedia({ colorScheme: "dark" });
     await accessible(page, `${name}, dark`, faults, ["color-contrast"]);
