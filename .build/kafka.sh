@@ -88,7 +88,8 @@ wait_until_up() {
     port=$(cat "$broker/port")
     for _ in $(seq 600); do
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
-        process_of "$broker" >/dev/null || { tail -20 "$broker/out" >&2; die "a broker ended"; }
+        # By its id alone: on a busy machine it may not be called Java yet.
+        kill -0 "$(cat "$broker/pid")" 2>/dev/null || { tail -20 "$broker/out" >&2; die "a broker ended"; }
         sleep 0.1
     done
     tail -20 "$broker/out" >&2

@@ -92,6 +92,9 @@ let daybook: Daybook;
 let all: Place[];
 let sessions: Record<"customer" | "newcomer" | "admin", Ledger>;
 
+// The long ones visit all pages, beside each other.
+test.describe.configure({ mode: "parallel" });
+
 test.beforeAll(async () => {
   test.setTimeout(200_000);
   daybook = await Daybook.start([customer, newcomer, admin]);

@@ -140,6 +140,7 @@ pub async fn killed(choices: &mut Choices, rate: u64, times: u64) -> String {
     let bank = Bank::open(ledger.doors(), rate, choices).await;
     let work = bank.work(choices);
     for _ in 0..times {
+        bank.sign_in_again().await;
         bank.does(10 + choices.below(100)).await;
         ledger.node.kill_nine();
         ledger.node.start_again();
