@@ -182,3 +182,21 @@ async fn an_admin_opens_an_account_for_someone_by_their_e_mail_and_a_customer_le
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_form_that_is_not_whole_is_the_senders_fault() {
+    let app = App::spawn().await;
+    for body in ["", "x=1", "%ff"] {
+        let request = app
+            .nobody()
+            .request(Method::POST, "/api/fn/deposit_money")
+            .header(header::ORIGIN, &app.url)
+            .header("sec-fetch-site", "same-origin")
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let answer = answer(request).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {}", answer.text);
+    }
+    app.stop().await;
+}
