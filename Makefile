@@ -74,7 +74,7 @@ lint: ## format and lint checks, for the server and for the browser, and the bou
 	@.build/lint.sh
 
 clean: ## remove what was built; installed tools stay (target/tools)
-	rm -rf $(addprefix $(TARGET)/,debug release wasm wasm-dev wasm32-unknown-unknown site site-dev bound)
+	rm -rf $(addprefix $(TARGET)/,debug release wasm wasm32-unknown-unknown site site-dev bound)
 	rm -rf end2end/test-results end2end/playwright-report
 
 tools: ## install all that the other targets need, now

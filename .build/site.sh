@@ -11,12 +11,13 @@ kind=${1:-release}
 say() { printf '\033[1msite:\033[0m %s\n' "$*" >&2; }
 
 case $kind in
-    release) profile=wasm; site=$target/site; options=() ;;
-    dev) profile=wasm-dev; site=$target/site-dev; options=(--fast) ;;
+    release) profile=(--profile wasm); built=wasm; site=$target/site; options=() ;;
+    # The server's own profile, so that what runs while compiling is compiled once for both.
+    dev) profile=(--config profile.dev.opt-level=1 --config profile.dev.debug=false); built=debug; site=$target/site-dev; options=(--fast) ;;
     *) echo "usage: site.sh release | dev" >&2; exit 2 ;;
 esac
 
-cargo build -p frontend -p frontend-timeline --target wasm32-unknown-unknown --profile "$profile"
+cargo build -p frontend -p frontend-timeline --target wasm32-unknown-unknown "${profile[@]}"
 bound=$target/bound/$kind
 bindgen=$(.build/wasm-bindgen.sh --path) || { say "wasm-bindgen is missing: run 'make tools'"; exit 1; }
 optimiser=$target/tools/binaryen/node_modules/.bin/wasm-opt
@@ -25,7 +26,7 @@ optimiser=$target/tools/binaryen/node_modules/.bin/wasm-opt
 
 # bind NAME CRATE: the crate's module with its script, as NAME_bg.wasm and NAME.js.
 bind() {
-    local name=$1 module=$target/wasm32-unknown-unknown/$profile/$2.wasm folder=$bound/$1 stamp
+    local name=$1 module=$target/wasm32-unknown-unknown/$built/$2.wasm folder=$bound/$1 stamp
     # wasm-opt takes its time: not again for the same module and the same tools.
     stamp=$( (sha256sum <"$module"; "$bindgen" --version; cat .build/site.sh .build/package-lock.json; echo "$shrink") | sha256sum | cut -c1-64)
     [ "$(cat "$folder/stamp" 2>/dev/null)" != "$stamp" ] || return 0

@@ -25,7 +25,7 @@ use super::{
 use crate::trace::{self, Kind, Span};
 
 /// Most events that one transaction applies.
-const BATCH: u32 = 5_000;
+const BATCH: u32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Events that were recorded longer ago are no part of a trace any more, microseconds.
 const TRACED: i64 = 60_000_000;

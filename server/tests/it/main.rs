@@ -31,6 +31,7 @@ mod projections;
 mod queries;
 mod ready;
 mod rebuild;
+mod roles;
 mod security;
 mod several_writers;
 mod starting;

@@ -34,7 +34,7 @@ use super::{
 use crate::bus::{BusError, BusStatus, Events, LogHead, OddMessage, PartitionStatus, ReplayAsked};
 
 /// Most events that are handed over at once.
-const CHUNK: usize = 5_000;
+const CHUNK: usize = 10_000;
 
 /// What comes within this is no hole: partitions are not read all at the same time.
 const MOMENT: Duration = Duration::from_millis(50);
