@@ -14,7 +14,7 @@ mod status;
 use app::{
     domain::UserId,
     ports::Role,
-    wire::{Envelope, Hash, Position},
+    wire::{Envelope, Hash, Position, StreamId, Version},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub trait LogSource: Send + Sync {
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, BusError>;
     /// Where the log ends now, whoever wrote it.
     async fn head(&self) -> Result<LogHead, BusError>;
+    /// The hash of this event of a stream, if the log has it.
+    async fn hash_of(&self, stream: StreamId, version: Version) -> Result<Option<Hash>, BusError>;
     /// Everyone who is known.
     async fn people(&self) -> Result<Vec<PersonChange>, BusError>;
 }

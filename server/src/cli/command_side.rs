@@ -30,7 +30,7 @@ use crate::{
         process_manager::{ProcessManager, ProcessStatus},
         relay_lease::RelayLease,
         store::{Head, OpenError, StoreError, connect_options},
-        writer::{Clock, SystemClock, Writer, WriterSettings},
+        writer::{Clock, SubmitError, SystemClock, Writer, WriterSettings},
     },
 };
 
@@ -123,7 +123,7 @@ impl CommandSide {
             DbUrl::Postgres(_) => waiting.until_it_answers(&format!("the log at {url}"), is_away, open).await,
         };
         let opened = opened.with_context(|| format!("opening the log at {url}"))?;
-        Self::start(&url, opened, (keys, fresh_key), settings, bus).await
+        Self::start(&url, opened, (keys, fresh_key), settings, bus, waiting).await
     }
 
     /// Starts everything that commands need, over the write database at `url`. The flag beside the keys says that they were
@@ -134,6 +134,7 @@ impl CommandSide {
         (keys, fresh_key): (Arc<SigningKeys>, bool),
         settings: WriterSettings,
         bus: Option<&KafkaSettings>,
+        waiting: &Waiting,
     ) -> anyhow::Result<Self> {
         anyhow::ensure!(
             unfinished == Position(0),
@@ -154,17 +155,22 @@ impl CommandSide {
         let (log_head, heads) = watch::channel(Some(log_head(&head, &*clock)));
         let (writer, head, writing) = Writer::start(db.store.clone(), clock.clone(), settings);
         let revocations = Arc::new(Revocations::default());
-        let sessions = Sessions::start(SessionParts {
-            people: db.people.clone(),
-            passwords: Passwords::new()?,
-            limits: SignInLimits::default(),
-            keys: keys.clone(),
-            store: db.store.clone(),
-            writer: writer.clone(),
-            revocations: revocations.clone(),
-            clock: clock.clone(),
-        });
-        let sessions = Arc::new(sessions.await?);
+        let passwords = Passwords::new()?;
+        let sessions = || {
+            Sessions::start(SessionParts {
+                people: db.people.clone(),
+                passwords: passwords.clone(),
+                limits: SignInLimits::default(),
+                keys: keys.clone(),
+                store: db.store.clone(),
+                writer: writer.clone(),
+                revocations: revocations.clone(),
+                clock: clock.clone(),
+            })
+        };
+        // It was there a moment ago.
+        let away = |error: &SubmitError| matches!(error, SubmitError::Unavailable(_));
+        let sessions = Arc::new(waiting.until_it_answers(&format!("the log at {url}"), away, sessions).await?);
         sending.spawn({
             let (sessions, cancelled) = (sessions.clone(), sending.cancelled());
             async move { sessions.run(cancelled).await }

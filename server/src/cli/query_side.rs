@@ -128,10 +128,16 @@ impl Parts {
         // A file that does not open is not waited for: nobody else opens it.
         let postgres = matches!(url, DbUrl::Postgres(_));
         let away = |error: &ReadDbError| postgres && matches!(error, ReadDbError::Database(_) | ReadDbError::InUse);
-        let open = || ReadDb::at(url, self.pages);
+        let begin = async || {
+            let (db, reading) = (ReadDb::at(url, self.pages).await?, CancellationToken::new());
+            let revocations = self.revocations.clone();
+            let on_session = Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at));
+            let read = ReadSide::start(db, self.bus.clone(), on_session, reading.clone()).await?;
+            Ok::<_, ReadDbError>((read, reading))
+        };
         let what = format!("the read database at {url}");
-        let db = self.waiting.until_it_answers(&what, away, open).await;
-        let db = db.map_err(|error| {
+        let begun = self.waiting.until_it_answers(&what, away, begin).await;
+        let (read, reading) = begun.map_err(|error| {
             let hint = match error {
                 // Whoever followed the hint would delete the log.
                 ReadDbError::HoldsALog => "",
@@ -139,10 +145,6 @@ impl Parts {
             };
             anyhow::Error::new(error).context(format!("opening the read database at {url}{hint}"))
         })?;
-        let revocations = self.revocations.clone();
-        let on_session = Arc::new(move |event: &_, recorded_at| revocations.apply(event, recorded_at));
-        let reading = CancellationToken::new();
-        let read = ReadSide::start(db, self.bus.clone(), on_session, reading.clone()).await?;
         let hub = Hub::start(&read, reading.clone());
         Ok(Running { read, hub, reading })
     }

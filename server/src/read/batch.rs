@@ -23,6 +23,14 @@ pub struct Unreadable {
 /// Events as the feed has them, each read or not.
 pub type Read = Vec<Result<Decoded, Unreadable>>;
 
+/// Where an event is in the log, and which one it is.
+pub fn place(event: &Result<Decoded, Unreadable>) -> (Position, EventId) {
+    match event {
+        Ok(decoded) => (decoded.envelope.position, decoded.envelope.event_id),
+        Err(unreadable) => (unreadable.position, unreadable.event_id),
+    }
+}
+
 pub fn decode_all(envelopes: Vec<Envelope>) -> Read {
     envelopes
         .into_iter()
@@ -35,6 +43,9 @@ pub fn decode_all(envelopes: Vec<Envelope>) -> Read {
         })
         .collect()
 }
+
+/// The type of a skip.
+const SKIPPED: &str = "projection.event_skipped";
 
 /// Which events which projection skips, by the log's own word.
 #[derive(Debug, Default)]
@@ -57,6 +68,14 @@ impl Skips {
             }
         }
         Ok(Self(skips))
+    }
+
+    /// All skips in the feed, if there is one among `stored`, which it holds already.
+    pub async fn changed(tx: &mut Tx, stored: &[Envelope]) -> Result<Option<Self>, DbError> {
+        if stored.iter().any(|envelope| envelope.event_type == SKIPPED) {
+            return Self::load(tx).await.map(Some);
+        }
+        Ok(None)
     }
 
     pub fn hold(&self, projection: &str, position: Position, event: EventId) -> bool {
@@ -97,13 +116,16 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// What follows on `after` in `read`, up to `until`. R1: what the checkpoint covers is dropped, a hole ends it.
-    pub fn of(projection: &str, read: &'a Read, after: Position, until: Position, skips: &Skips) -> Self {
-        let mut batch = Self { events: Vec::with_capacity(read.len()), after, end: after, stop: None };
+    pub fn of(
+        projection: &str,
+        read: impl IntoIterator<Item = &'a Result<Decoded, Unreadable>>,
+        after: Position,
+        until: Position,
+        skips: &Skips,
+    ) -> Self {
+        let mut batch = Self { events: Vec::new(), after, end: after, stop: None };
         for event in read {
-            let (position, event_id) = match event {
-                Ok(decoded) => (decoded.envelope.position, decoded.envelope.event_id),
-                Err(unreadable) => (unreadable.position, unreadable.event_id),
-            };
+            let (position, event_id) = place(event);
             if position <= batch.end {
                 continue;
             }
@@ -151,7 +173,7 @@ impl<'a> Batch<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use app::{
         domain::{CommandId, UserId},
         wire::{GENESIS, StreamId, Version},
@@ -159,21 +181,24 @@ mod tests {
 
     use super::*;
 
-    fn read(positions: &[u64]) -> Read {
-        let stream = StreamId::from(UserId(uuid::Uuid::nil()));
-        let envelope = |position: &u64| Envelope {
-            position: Position(*position),
-            event_id: EventId::derive(CommandId(uuid::Uuid::from_u128(u128::from(*position))), 0),
-            stream,
-            version: Version(*position),
-            event_type: if *position == 13 { "account.unheard_of" } else { "account.account_closed" }.to_owned(),
+    /// An event at this position; the one at 13 does not decode.
+    pub fn envelope(position: u64) -> Envelope {
+        Envelope {
+            position: Position(position),
+            event_id: EventId::derive(CommandId(uuid::Uuid::from_u128(u128::from(position))), 0),
+            stream: StreamId::from(UserId(uuid::Uuid::nil())),
+            version: Version(position),
+            event_type: if position == 13 { "account.unheard_of" } else { "account.account_closed" }.to_owned(),
             schema: 1,
             payload: b"{}".to_vec(),
             metadata: vec![],
             recorded_at: 0,
             hash: GENESIS,
-        };
-        decode_all(positions.iter().map(envelope).collect())
+        }
+    }
+
+    fn read(positions: &[u64]) -> Read {
+        decode_all(positions.iter().copied().map(envelope).collect())
     }
 
     fn positions(batch: &Batch<'_>) -> Vec<u64> {

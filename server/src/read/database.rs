@@ -136,7 +136,14 @@ impl ReadDb {
         let options = options
             .application_name("daybook query")
             .statement_cache_capacity(STATEMENTS)
-            .options([("synchronous_commit", "off"), ("default_transaction_isolation", "repeatable read")])
+            .options([
+                ("synchronous_commit", "off"),
+                ("default_transaction_isolation", "repeatable read"),
+                // The lock of a node whose machine is gone is free soon.
+                ("tcp_keepalives_idle", "5"),
+                ("tcp_keepalives_interval", "2"),
+                ("tcp_keepalives_count", "3"),
+            ])
             .disable_statement_logging();
         let mut owner = match options.connect().await {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_DATABASE) => {

@@ -18,9 +18,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    batch::Skips,
     columns::{json_array, position, text, unreadable, version},
     database::ReadDb,
     sql::{DbError, Row, Sql, Tx, insert},
+    tail::Tail,
 };
 use crate::bus::{After, Bus, BusError};
 
@@ -56,6 +58,7 @@ pub struct Feed {
     position: watch::Sender<Position>,
     waiting: watch::Sender<Option<Parked>>,
     on_session: OnSessionEvent,
+    tail: Arc<Tail>,
 }
 
 impl Feed {
@@ -67,7 +70,13 @@ impl Feed {
         for envelope in ended_sessions(&mut tx, since).await? {
             tell(&on_session, &envelope);
         }
-        Ok(Self { db, position: watch::Sender::new(position), waiting: watch::Sender::new(None), on_session })
+        let tail = Arc::new(Tail::new(Skips::load(&mut tx).await?));
+        Ok(Self { db, position: watch::Sender::new(position), waiting: watch::Sender::new(None), on_session, tail })
+    }
+
+    /// What it has taken in lately.
+    pub(super) fn tail(&self) -> Arc<Tail> {
+        self.tail.clone()
     }
 
     /// The position of the last event taken in; it is committed.
@@ -103,7 +112,14 @@ impl Feed {
     /// Takes in what one subscription brings, until it fails.
     async fn follow(&self, bus: &dyn Bus) -> FeedError {
         let subscribed = async {
-            let after = last_taken(&mut self.db.read().await?).await?;
+            let mut tx = self.db.read().await?;
+            // A commit whose answer was lost.
+            let known = *self.position.borrow();
+            let unheard = read(&mut tx, known, u32::MAX).await?;
+            let skips = Skips::changed(&mut tx, &unheard).await?;
+            let after = last_taken(&mut tx).await?;
+            tx.commit().await?;
+            self.stored(unheard, skips);
             Ok::<_, FeedError>(bus.events(after).await?)
         };
         let mut events = match subscribed.await {
@@ -162,17 +178,27 @@ impl Feed {
         }
         if !taken.is_empty() {
             store(&mut tx, &taken).await?;
+            let taken: Vec<_> = taken.into_iter().map(|(envelope, _)| envelope).collect();
+            let skips = Skips::changed(&mut tx, &taken).await?;
             tx.commit().await?;
-            for (envelope, _) in &taken {
-                tell(&self.on_session, envelope);
-            }
-            self.position.send_replace(last);
+            self.stored(taken, skips);
         }
         if let Some(error) = problem {
             return Err(error);
         }
         self.waiting.send_if_modified(|waiting| waiting.take().is_some());
         Ok(())
+    }
+
+    /// Has everyone know what was committed; `skips`: if that has changed them.
+    fn stored(&self, events: Vec<Envelope>, skips: Option<Skips>) {
+        let Some(last) = events.last().map(|event| event.position) else { return };
+        for event in &events {
+            tell(&self.on_session, event);
+        }
+        self.tail.add(events, skips);
+        // Last: whoever hears of it finds the rest done.
+        self.position.send_replace(last);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod queries;
 pub mod rebuild;
 mod runner;
 pub mod sql;
+mod tail;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -107,7 +108,7 @@ impl ReadSide {
         let mut tx = db.read().await?;
         for projection in projections {
             let position = checkpoint(&mut tx, projection.name()).await?.map_or(Position(0), |found| found.position);
-            let runner = Runner::new(projection, db.clone(), position, changes.clone(), resets.clone());
+            let runner = Runner::new(projection, db.clone(), feed.tail(), position, changes.clone(), resets.clone());
             runners.push(Arc::new(runner));
         }
         tx.commit().await?;

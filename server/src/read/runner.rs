@@ -21,10 +21,11 @@ use super::{
     projections::{ApplyError, Decoded, Projection, Tables},
     rebuild::{self, Progress, RebuildError},
     sql::{DbError, Sql, Tx},
+    tail::Tail,
 };
 use crate::trace::{self, Kind, Span};
 
-/// Most events that one transaction applies.
+/// Most events that one read of the feed brings.
 const BATCH: u32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Events that were recorded longer ago are no part of a trace any more, microseconds.
@@ -34,6 +35,7 @@ const TRACED: i64 = 60_000_000;
 pub struct Runner {
     projection: Arc<dyn Projection>,
     db: ReadDb,
+    tail: Arc<Tail>,
     changes: broadcast::Sender<Arc<Committed>>,
     resets: broadcast::Sender<Reset>,
     position: watch::Sender<Position>,
@@ -48,6 +50,7 @@ impl Runner {
     pub fn new(
         projection: Arc<dyn Projection>,
         db: ReadDb,
+        tail: Arc<Tail>,
         checkpoint: Position,
         changes: broadcast::Sender<Arc<Committed>>,
         resets: broadcast::Sender<Reset>,
@@ -55,6 +58,7 @@ impl Runner {
         Self {
             projection,
             db,
+            tail,
             changes,
             resets,
             position: watch::Sender::new(checkpoint),
@@ -103,6 +107,8 @@ impl Runner {
                     Err(error) => {
                         tracing::error!(projection = self.name(), %error, "the read database does not answer");
                         tokio::time::sleep(PATIENCE).await;
+                        // It fails as the step did: the next one says so.
+                        self.look().await.ok();
                     }
                 }
             }
@@ -111,6 +117,16 @@ impl Runner {
             () = cancelled.cancelled() => {}
             () = work => {}
         }
+    }
+
+    /// Goes on from what a commit has stored whose answer was lost; whoever follows reads it again.
+    async fn look(&self) -> Result<(), DbError> {
+        let found = checkpoint(&mut self.db.read().await?, self.name()).await?;
+        if let Some(position) = found.map(|found| found.position).filter(|found| *found > *self.position.borrow()) {
+            self.resets.send(Reset { projection: self.name(), position }).ok();
+            self.position.send_replace(position);
+        }
+        Ok(())
     }
 
     /// Waits until there may be something to do.
@@ -133,11 +149,9 @@ impl Runner {
         if after >= until {
             return Ok(false);
         }
-        let mut tx = self.db.read().await?;
-        let skips = Skips::load(&mut tx).await?;
+        let skips = self.tail.skips();
         let to_skip = skips.count(self.name(), Position(0), after);
-        if to_skip > 0 && checkpoint(&mut tx, self.name()).await?.is_some_and(|found| found.skipped < to_skip) {
-            drop(tx);
+        if to_skip > 0 && self.has_shown(to_skip).await? {
             tracing::info!(projection = self.name(), "it shows an event that is skipped: rebuilding");
             self.renew(feed).await;
             return Ok(true);
@@ -146,10 +160,13 @@ impl Runner {
         if parked_at.is_some_and(|position| !skips.at(self.name(), position)) {
             return Ok(false);
         }
-        let read = decode_all(feed::read(&mut tx, after, BATCH).await?);
-        tx.commit().await?;
+        let read = match self.tail.following(after) {
+            Some(takes) => takes,
+            None => vec![Arc::new(decode_all(feed::read(&mut self.db.read().await?, after, BATCH).await?))],
+        };
 
-        let mut batch = Batch::of(self.name(), &read, after, until, &skips);
+        let events = read.iter().flat_map(|read| read.iter());
+        let mut batch = Batch::of(self.name(), events, after, until, &skips);
         while !batch.is_empty() {
             let skipped = skips.count(self.name(), batch.after, batch.end);
             match self.commit(&batch, skipped).await {
@@ -176,6 +193,12 @@ impl Runner {
             None => {}
         }
         Ok(false)
+    }
+
+    /// Whether it has applied one of the `to_skip` events that it was to skip.
+    async fn has_shown(&self, to_skip: u32) -> Result<bool, DbError> {
+        let found = checkpoint(&mut self.db.read().await?, self.name()).await?;
+        Ok(found.is_some_and(|found| found.skipped < to_skip))
     }
 
     /// Row changes and checkpoint, in one transaction.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::wire::{Envelope, Position};
+use app::wire::{Envelope, Hash, Position, StreamId, Version};
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -40,6 +40,12 @@ impl LogSource for WriteLog {
         let at = SystemClock.now_micros();
         let Head { position, hash, .. } = self.store.head().await.map_err(|error| BusError(Box::new(error)))?;
         Ok(LogHead { position, hash, at })
+    }
+
+    async fn hash_of(&self, stream: StreamId, version: Version) -> Result<Option<Hash>, BusError> {
+        let before = Version(version.0.saturating_sub(1));
+        let events = self.store.read_stream(stream, before, 1).await.map_err(|error| BusError(Box::new(error)))?;
+        Ok(events.first().filter(|event| event.version == version).map(|event| event.hash))
     }
 
     async fn people(&self) -> Result<Vec<PersonChange>, BusError> {

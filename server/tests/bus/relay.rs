@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::wire::{Envelope, Position};
+use app::wire::{Envelope, Hash, Position, StreamId, Version};
 use async_trait::async_trait;
 use rdkafka::message::Message as _;
 use server::bus::{BusError, LogHead, LogSource, PersonChange};
@@ -83,6 +83,22 @@ async fn b1_a_relay_killed_between_publishing_and_its_checkpoint_loses_and_doubl
     relay.stop().await;
 }
 
+#[tokio::test]
+async fn b1_a_relay_that_alone_comes_to_no_broker_gives_its_lease_to_another() {
+    let settings = settings(Cluster::shared());
+    let mut cut_off = settings.clone();
+    cut_off.brokers = "127.0.0.1:1".to_owned();
+    let history = History::random(44, 100);
+    let (log, lease) = (Log::new(history.events.clone()), MemoryLease::new());
+    let first = start_relay(&cut_off, &log, &lease);
+    until("the lease is held", || first.status.borrow().holds).await;
+    let second = start_relay(&settings, &log, &lease);
+    second.published(history.head()).await;
+    assert!(second.status.borrow().holds && !first.status.borrow().holds);
+    first.stop().await;
+    second.stop().await;
+}
+
 /// A log that is read only with a permit: whoever reads it can be stopped there, as a process that is not run.
 struct Held {
     log: Arc<Log>,
@@ -99,6 +115,10 @@ impl LogSource for Held {
 
     async fn head(&self) -> Result<LogHead, BusError> {
         self.log.head().await
+    }
+
+    async fn hash_of(&self, stream: StreamId, version: Version) -> Result<Option<Hash>, BusError> {
+        self.log.hash_of(stream, version).await
     }
 
     async fn people(&self) -> Result<Vec<PersonChange>, BusError> {

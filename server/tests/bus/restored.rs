@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use app::wire::{Envelope, Hash, Position, StreamId, log_hash};
+use app::wire::{Envelope, Hash, Position, StreamId, Version, log_hash};
 use rdkafka::{
     message::{Header, Headers as _, Message as _, OwnedHeaders, OwnedMessage},
     producer::{BaseProducer, BaseRecord, Producer as _},
@@ -14,7 +14,7 @@ use rdkafka::{
 use reqwest::Client;
 use serde_json::{Value, json};
 use server::{
-    bus::kafka::{KafkaSettings, Replaced, compare, said},
+    bus::kafka::{KafkaSettings, Replaced, Said, compare, said},
     db_url::DbUrl,
     write::{
         database::WriteDb,
@@ -98,6 +98,14 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
     let older = Log::new(longer.events[..169].to_vec());
     let found = compare(&seen, &*older, &settings).await.unwrap();
     assert!(matches!(found, Some(Replaced::Ahead { said, log, .. }) if (said, log) == (longer.head(), Position(169))));
+    // So does one alone, since the log has the one before it in its stream. Not if it was altered.
+    let last = longer.events.iter().rfind(|event| event.version > Version(1)).unwrap();
+    let older = Log::new(longer.events[..last.position.0 as usize - 1].to_vec());
+    let mut seen = Said { open: vec![last.clone()], ..Said::default() };
+    let found = compare(&seen, &*older, &settings).await.unwrap();
+    assert!(matches!(found, Some(Replaced::Ahead { said, .. }) if said == last.position));
+    seen.open[0].payload.push(b' ');
+    assert_eq!(compare(&seen, &*older, &settings).await.unwrap(), None);
     // Nobody else's heads count.
     assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head, None);
 }

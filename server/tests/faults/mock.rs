@@ -37,7 +37,7 @@ pub async fn misbehaves() -> (u64, String) {
         (produce, &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]),
         // The connection is cut.
         (produce, &[Error::RD_KAFKA_RESP_ERR__TRANSPORT, Error::RD_KAFKA_RESP_ERR__TRANSPORT]),
-        // Stored, but not by enough: sent again, and dropped by its sequence number.
+        // Said to be stored, but not by enough: sent again with the same sequence number.
         (produce, &[Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND]),
         // Nothing that a new try would heal: the producer is discarded.
         (produce, &[Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]),

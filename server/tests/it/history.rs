@@ -375,6 +375,12 @@ impl LogSource for Log {
         Ok(LogHead { position, hash: GENESIS, at: now() })
     }
 
+    async fn hash_of(&self, stream: StreamId, version: Version) -> Result<Option<Hash>, BusError> {
+        let events = self.events.lock().unwrap();
+        let found = events.iter().find(|event| (event.stream, event.version) == (stream, version));
+        Ok(found.map(|event| event.hash))
+    }
+
     async fn people(&self) -> Result<Vec<PersonChange>, BusError> {
         Ok(self.people.lock().unwrap().clone())
     }

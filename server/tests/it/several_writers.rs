@@ -27,6 +27,7 @@ use tokio::{
 };
 
 use crate::{
+    history::LONG,
     postgres::TempPostgres,
     write_support::{Chain, account, command, deposit, deposited, open, withdraw},
 };
@@ -265,4 +266,27 @@ async fn w1_a_server_that_ends_all_connections_costs_nothing_that_was_acknowledg
     assert_eq!(state(&*store, 0).await.balance, 80);
     assert_eq!(store.head().await.unwrap().position, Position(81));
     verify(&*store, &[], |_, _| {}).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_goes_on_when_its_server_has_failed_over_to_a_copy_whose_log_is_shorter() {
+    let place = TempPostgres::new().await;
+    let node = Node::on(&place).await;
+    node.writer.submit(open(1, 0)).await.unwrap();
+    node.writer.submit(deposit(2, 0, 1)).await.unwrap();
+    let Head { position, hash, recorded_at } = node.store.head().await.unwrap();
+    node.writer.submit(deposit(3, 0, 1)).await.unwrap();
+    let mut heard = node.store.heard().unwrap();
+    heard.wait_for(|heard| *heard > position).await.unwrap();
+
+    let lost = format!(
+        "ALTER TABLE events DISABLE TRIGGER USER; ALTER TABLE log_head DISABLE TRIGGER USER;
+         DELETE FROM events WHERE position > {position};
+         UPDATE log_head SET position = {position}, hash = decode('{hash}', 'hex'), recorded_at = {recorded_at};
+         ALTER TABLE events ENABLE TRIGGER USER; ALTER TABLE log_head ENABLE TRIGGER USER"
+    );
+    place.raw().await.execute(sqlx::AssertSqlSafe(lost)).await.unwrap();
+    let receipt = tokio::time::timeout(LONG, node.writer.submit(deposit(4, 0, 1))).await.expect("an answer").unwrap();
+    assert_eq!(receipt.position, position.next());
+    verify(&*node.store, &[], |_, _| {}).await.unwrap();
 }

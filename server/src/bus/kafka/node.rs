@@ -113,6 +113,11 @@ async fn listen(settings: KafkaSettings, keys: HeadKeys, heads: watch::Sender<Op
     }
 }
 
+/// A relay that was held up says what it knew then. Clocks do not count: that of one relay may be behind another's.
+fn is_newer(known: Option<LogHead>, said: LogHead) -> bool {
+    known.is_none_or(|known| known.position <= said.position)
+}
+
 async fn listen_once(
     settings: &KafkaSettings,
     topic: &str,
@@ -134,9 +139,8 @@ async fn listen_once(
             tracing::warn!(key = said.key_id, "a log head that the command side did not sign");
             continue;
         }
-        // A relay that was held up says what it knew then.
         heads.send_if_modified(|head| {
-            let newer = head.is_none_or(|head| head.at <= said.head.at && head.position <= said.head.position);
+            let newer = is_newer(*head, said.head);
             if newer {
                 *head = Some(said.head);
             }
@@ -168,5 +172,21 @@ async fn look(settings: KafkaSettings, counts: watch::Sender<i32>) {
         }
         let there = *counts.borrow() > 0;
         tokio::time::sleep(if there { settings.look_for_partitions } else { Duration::from_millis(200) }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use app::wire::{GENESIS, Position};
+
+    use super::*;
+
+    #[test]
+    fn a_head_is_newer_by_its_position_whatever_the_clock_of_the_relay_says() {
+        let head = |position, at| LogHead { position: Position(position), hash: GENESIS, at };
+        assert!(is_newer(None, head(0, 5)));
+        assert!(is_newer(Some(head(7, 100)), head(8, 20)), "a clock was set back");
+        assert!(is_newer(Some(head(7, 100)), head(7, 20)));
+        assert!(!is_newer(Some(head(7, 100)), head(6, 200)), "said late");
     }
 }

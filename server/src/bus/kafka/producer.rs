@@ -106,6 +106,8 @@ impl RelayProducer {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
+            // A batch that was refused for good ends the producer, before a later event of its streams is sent.
+            .set("enable.gapless.guarantee", "true")
             .set("message.timeout.ms", "0")
             // Java's own: other producers that key by stream find the same partition.
             .set("partitioner", "murmur2_random")

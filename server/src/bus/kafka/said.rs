@@ -25,8 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Said {
     /// The furthest signed head; the topic keeps them for a day.
     pub head: Option<LogHead>,
-    /// The furthest event of each partition that is whole.
+    /// The furthest event of each partition that is whole: its hash follows from that of the event before it in its stream.
     pub events: Vec<Envelope>,
+    /// What is further, where the event before was not read: the log may have it.
+    pub open: Vec<Envelope>,
 }
 
 /// The log is not the one that was published.
@@ -84,29 +86,37 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
         .await?;
         partitions.push(read);
     }
-    said.events = furthest_whole(partitions);
+    (said.events, said.open) = furthest(partitions);
     Ok(said)
 }
 
-/// Of each partition the furthest event whose hash follows from that of the event before it in its stream, which was read,
-/// too. Any other proves nothing: a damaged copy may claim to be anywhere (B3).
-fn furthest_whole(partitions: Vec<Vec<Envelope>>) -> Vec<Envelope> {
+/// Of each partition the furthest whole event, and what is further and may be. Any other proves nothing: a damaged copy may
+/// claim to be anywhere (B3).
+fn furthest(partitions: Vec<Vec<Envelope>>) -> (Vec<Envelope>, Vec<Envelope>) {
     let mut hashes = HashMap::<(StreamId, Version), Vec<Hash>>::new();
     for event in partitions.iter().flatten() {
         hashes.entry((event.stream, event.version)).or_default().push(event.hash);
     }
-    let is_whole = |event: &Envelope| match event.version {
-        Version(0) => false,
-        Version(1) => event_hash(event, &GENESIS) == event.hash,
-        Version(version) => hashes
-            .get(&(event.stream, Version(version - 1)))
-            .is_some_and(|before| before.iter().any(|before| event_hash(event, before) == event.hash)),
-    };
-    let furthest = |mut events: Vec<Envelope>| {
+    let (mut whole, mut open) = (Vec::new(), Vec::new());
+    for mut events in partitions {
         events.sort_by_key(|event| event.position);
-        events.into_iter().rev().find(is_whole)
-    };
-    partitions.into_iter().filter_map(furthest).collect()
+        for event in events.into_iter().rev() {
+            let before = match event.version {
+                Version(0) => continue,
+                Version(1) => Some(&[GENESIS][..]),
+                Version(version) => hashes.get(&(event.stream, Version(version - 1))).map(Vec::as_slice),
+            };
+            match before {
+                Some(before) if before.iter().any(|before| event_hash(&event, before) == event.hash) => {
+                    whole.push(event);
+                    break;
+                }
+                Some(_) => {}
+                None => open.push(event),
+            }
+        }
+    }
+    (whole, open)
 }
 
 async fn last_messages(
@@ -146,7 +156,9 @@ pub async fn compare(said: &Said, log: &dyn LogSource, settings: &KafkaSettings)
     let ends = log.head().await?;
     let prefix = || settings.prefix.clone();
     let furthest = said.events.iter().map(|event| event.position).chain(said.head.map(|head| head.position)).max();
-    if let Some(said) = furthest.filter(|said| *said > ends.position) {
+    if let Some(said) = furthest.max(furthest_that_follows(&said.open, log, ends.position).await?)
+        && said > ends.position
+    {
         return Ok(Some(Replaced::Ahead { prefix: prefix(), said, log: ends.position }));
     }
     if said.head.is_some_and(|head| head.position == ends.position && head.hash != ends.hash) {
@@ -159,4 +171,20 @@ pub async fn compare(said: &Said, log: &dyn LogSource, settings: &KafkaSettings)
         }
     }
     Ok(None)
+}
+
+/// The furthest of `events` beyond `end` whose hash follows from the event before, which `log` has.
+async fn furthest_that_follows(
+    events: &[Envelope],
+    log: &dyn LogSource,
+    end: Position,
+) -> Result<Option<Position>, BusError> {
+    let mut furthest = None;
+    for event in events.iter().filter(|event| event.position > end) {
+        let before = log.hash_of(event.stream, Version(event.version.0 - 1)).await?;
+        if before.is_some_and(|before| event_hash(event, &before) == event.hash) {
+            furthest = furthest.max(Some(event.position));
+        }
+    }
+    Ok(furthest)
 }

@@ -37,6 +37,7 @@ pub enum PasswordError {
 }
 
 /// Hashes and checks passwords.
+#[derive(Clone)]
 pub struct Passwords {
     /// Everyone who is let in: hashing or waiting for it.
     admitted: Arc<Semaphore>,

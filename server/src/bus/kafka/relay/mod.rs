@@ -1,6 +1,6 @@
 //! The relay: publishes the log, which is the outbox. Never on the way of a command (B2).
 //!
-//! Of all command nodes one holds the lease and publishes. It reads the log from its checkpoint and moves that only behind
+//! Of all command nodes one holds the lease and publishes; one that comes no further gives it up. It reads the log from its checkpoint and moves that only behind
 //! acknowledgements and only while the lease's fence is its own. So whatever crashes in between, the next one begins with
 //! something that was acknowledged, and each event reaches the bus, for the first time in the order of its stream (B1). Two
 //! at once do no harm: what the slower one says has been said before.
@@ -92,6 +92,14 @@ enum Ended {
     Replaced(#[from] Replaced),
 }
 
+/// Why this node is not the relay any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    LeaseLost,
+    /// It comes no further, as where it alone has no way to the brokers: another one may have more luck.
+    GivenUp,
+}
+
 /// Every part of the work ends only by failing.
 type Never = Result<Infallible, Ended>;
 
@@ -124,32 +132,38 @@ impl Relay {
     /// Publishes whenever it holds the lease, until it is cancelled; then others can have the lease at once.
     pub async fn run(self, cancelled: CancellationToken) {
         let lease = &self.parts.lease;
-        let wait = lease.lasts() / 3;
         while !cancelled.is_cancelled() {
+            let mut wait = lease.lasts() / 3;
             match lease.acquire().await {
                 Ok(Some(fence)) => {
-                    let until = cancelled.run_until_cancelled(self.hold(fence)).await;
+                    let over = cancelled.run_until_cancelled(self.hold(fence)).await;
                     self.status.send_modify(|status| status.holds = false);
-                    if until.is_some() {
+                    if over == Some(Over::LeaseLost) {
                         tracing::warn!("the relay's lease was taken over");
                     } else if let Err(error) = lease.release(fence).await {
                         tracing::warn!(%error, "the relay's lease was not given back: it lapses by itself");
                     }
+                    if over == Some(Over::GivenUp) {
+                        tracing::warn!("this node comes no further as the relay: another one may try");
+                        // The others look as often as this one does.
+                        wait *= 2;
+                    }
                 }
-                Ok(None) => {}
+                // Another node's business.
+                Ok(None) => self.status.send_modify(|status| status.error = None),
                 Err(error) => self.complain(&error),
             }
             cancelled.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
     }
 
-    /// Publishes until the lease is lost.
-    async fn hold(&self, fence: Fence) {
+    /// Publishes until the lease is lost, or given up.
+    async fn hold(&self, fence: Fence) -> Over {
         tracing::info!(fence = fence.0, "this node is the relay");
         self.status.send_modify(|status| status.holds = true);
         tokio::select! {
-            () = self.keep(fence) => {}
-            () = self.publish(fence) => {}
+            () = self.keep(fence) => Over::LeaseLost,
+            over = self.publish(fence) => over,
         }
     }
 
@@ -169,17 +183,22 @@ impl Relay {
         }
     }
 
-    /// Goes at it again after each failure, from the checkpoint; returns when the lease is lost.
-    async fn publish(&self, fence: Fence) {
-        let mut patience = PATIENCE[0];
+    /// Goes at it again after each failure, from the checkpoint, until the lease is lost or it has come no further for as
+    /// long as two leases last.
+    async fn publish(&self, fence: Fence) -> Over {
+        let (mut patience, mut failing) = (PATIENCE[0], None);
         loop {
             let before = self.status.borrow().published;
             match self.go(fence).await {
                 Ok(never) => match never {},
-                Err(Ended::LeaseLost) => return,
+                Err(Ended::LeaseLost) => return Over::LeaseLost,
                 Err(error) => self.complain(&error),
             }
             let moved = self.status.borrow().published > before;
+            failing = failing.filter(|_| !moved).or_else(|| Some(Instant::now()));
+            if failing.is_some_and(|since: Instant| since.elapsed() >= self.parts.lease.lasts() * 2) {
+                return Over::GivenUp;
+            }
             patience = if moved { PATIENCE[0] } else { PATIENCE[1].min(patience * 2) };
             tokio::time::sleep(patience).await;
         }

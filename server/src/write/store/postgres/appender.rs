@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{Head, Lease, StoreError, broken, head, kind_number};
 
 /// How long an answer may take. Longer than the server waits for a lock, so that it answers first.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Both triggers and both conditions are looked at within this one statement. `held` comes first: whoever wants to take
 /// over the lease waits until this is committed.

@@ -18,10 +18,10 @@ use sqlx::{
     ConnectOptions as _, PgPool, Row as _,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
-use self::appender::Appender;
+use self::appender::{Appender, PATIENCE};
 use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of, one_moment};
 
 pub use schema::OpenError;
@@ -134,8 +134,8 @@ impl PostgresStore {
         let rows = sqlx::query(select_events!("WHERE event_id = ANY($1) ORDER BY position"))
             .bind(ids)
             .fetch_all(&self.pool)
-            .await
-            .map_err(broken)?;
+            .in_time()
+            .await?;
         rows.iter().map(envelope).collect()
     }
 
@@ -150,8 +150,8 @@ impl PostgresStore {
         .bind(lease.map(|lease| lease.name.as_str()))
         .bind(lease.map(|lease| lease.fence))
         .execute(&self.pool)
-        .await
-        .map_err(broken)?;
+        .in_time()
+        .await?;
         if saved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::FencedOff) }
     }
 }
@@ -160,8 +160,8 @@ impl PostgresStore {
 impl EventStore for PostgresStore {
     async fn head(&self) -> Result<Head, StoreError> {
         self.appender.settle().await?;
-        let row = sqlx::query("SELECT position, hash, recorded_at FROM log_head").fetch_one(&self.pool).await;
-        head(&row.map_err(broken)?)
+        let row = sqlx::query("SELECT position, hash, recorded_at FROM log_head").fetch_one(&self.pool);
+        head(&row.in_time().await?)
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
@@ -196,8 +196,8 @@ impl EventStore for PostgresStore {
             .bind(after.as_i64())
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
-            .await
-            .map_err(broken)?;
+            .in_time()
+            .await?;
         rows.iter().map(envelope).collect()
     }
 
@@ -210,8 +210,8 @@ impl EventStore for PostgresStore {
         .bind(after.as_i64())
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
-        .await
-        .map_err(broken)?;
+        .in_time()
+        .await?;
         rows.iter().map(envelope).collect()
     }
 
@@ -228,8 +228,8 @@ impl EventStore for PostgresStore {
         let position = sqlx::query_scalar("SELECT position FROM checkpoints WHERE name = $1")
             .bind(name)
             .fetch_optional(&self.pool)
-            .await
-            .map_err(broken)?;
+            .in_time()
+            .await?;
         Ok(position.map_or(Position(0), Position::from_i64))
     }
 
@@ -259,8 +259,8 @@ impl EventStore for PostgresStore {
         .bind(ttl.as_secs_f64())
         // All rows: see the appender.
         .fetch_all(&self.pool)
-        .await
-        .map_err(broken)?;
+        .in_time()
+        .await?;
         Ok(fences.first().map(|fence| Lease { name: name.to_owned(), fence: *fence }))
     }
 
@@ -268,31 +268,34 @@ impl EventStore for PostgresStore {
         let sql = "UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $3)
             WHERE name = $1 AND fence = $2";
         let renewed = sqlx::query(sql).bind(&lease.name).bind(lease.fence).bind(ttl.as_secs_f64());
-        match renewed.execute(&self.pool).await.map_err(broken)?.rows_affected() {
+        match renewed.execute(&self.pool).in_time().await?.rows_affected() {
             0 => Err(StoreError::FencedOff),
             _ => Ok(()),
         }
     }
 }
 
-/// Keeps `heard` where the log ends: told by each append, and looking by itself when nothing was said for a while.
+/// Keeps `heard` where the log ends: told by each append, and looking by itself when nothing was said for a while. What is
+/// seen counts more than what was said: a server may have failed over to a copy whose log is shorter.
 async fn listen(pool: PgPool, heard: watch::Sender<Position>) {
-    let further = |position| {
+    let hear = |position, seen: bool| {
         heard.send_if_modified(|known| {
-            position > *known && {
+            let news = position > *known || seen && position != *known;
+            if news {
                 *known = position;
-                true
             }
+            news
         })
     };
     let follow = async || -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen("daybook_log").await?;
         loop {
-            let position = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool).await?;
-            further(Position::from_i64(position));
-            while let Ok(said) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
-                further(Position(said?.payload().parse().unwrap_or_default()));
+            let look = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool);
+            let position = timeout(PATIENCE, look).await.map_err(|late| sqlx::Error::Io(late.into()))??;
+            hear(Position::from_i64(position), true);
+            while let Ok(said) = timeout(LOOK_EVERY, listener.recv()).await {
+                hear(Position(said?.payload().parse().unwrap_or_default()), false);
             }
         }
     };
@@ -339,6 +342,16 @@ fn hash(row: &PgRow, column: usize) -> Option<Hash> {
 }
 
 /// A failure before any commit: nothing was stored. Damaged data (class XX) does not pass, everything else may.
+/// A server that is gone without a word, with its machine, would be waited for as long as the system's network has patience.
+trait InTime<T>: Future<Output = Result<T, sqlx::Error>> + Send + Sized {
+    fn in_time(self) -> impl Future<Output = Result<T, StoreError>> + Send {
+        let answer = timeout(PATIENCE, self);
+        async { answer.await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()))).map_err(broken) }
+    }
+}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {}
+
 fn broken(error: sqlx::Error) -> StoreError {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == "XX001" || code == "XX002" => {
