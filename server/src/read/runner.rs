@@ -206,8 +206,9 @@ impl Runner {
         let since = SystemTime::now();
         let mut tx = self.db.write().await?;
         let mut changes = Changes::kept();
-        self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
+        // First: what is there already is not to look like an event that cannot be applied.
         move_checkpoint(&mut tx, self.name(), batch.after, batch.end, skipped).await?;
+        self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
         tx.commit().await?;
         if trace::is_on() {
             self.trace(batch, since);

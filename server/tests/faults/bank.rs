@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -28,6 +28,8 @@ const CLIENTS: usize = 16;
 const SESSIONS: usize = 3;
 /// A session lasts 15 minutes.
 const SESSION: Duration = Duration::from_mins(5);
+/// How often it is looked whether it is time for that.
+const LOOK: Duration = Duration::from_secs(10);
 /// A client takes what is not answered in this time for lost.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How often a reader looks when nothing happens.
@@ -104,14 +106,9 @@ impl Bank {
             let fields = json!({"account_id": account, "name": "Test", "currency": "CZK", "overdraft_limit": 100_000});
             bank.insist(&Wanted { id: choices.uuid(), name: "OpenAccount", fields }, 0).await;
         }
-        Arc::new(bank)
-    }
-
-    /// Sessions are short: new ones from time to time.
-    pub async fn sign_in_again(&self) {
-        if self.tokens.borrow().1.elapsed() > SESSION {
-            self.tokens.send_replace(sign_in_all(&self.http, &self.doors.commands[0]).await);
-        }
+        let bank = Arc::new(bank);
+        tokio::spawn(sign_in_again(Arc::downgrade(&bank)));
+        bank
     }
 
     pub fn token(&self) -> String {
@@ -301,6 +298,18 @@ impl Bank {
         let doors = self.doors.queries.len();
         let open = |(number, account): (usize, &Uuid)| Subscriber::start(self.clone(), *account, number % doors);
         self.accounts.iter().enumerate().map(open).collect()
+    }
+}
+
+/// Sessions are short: new ones from time to time, as long as there is a bank.
+async fn sign_in_again(bank: Weak<Bank>) {
+    let mut looks = tokio::time::interval(LOOK);
+    while let Some(bank) = bank.upgrade() {
+        if bank.tokens.borrow().1.elapsed() > SESSION {
+            bank.tokens.send_replace(sign_in_all(&bank.http, &bank.doors.commands[0]).await);
+        }
+        drop(bank);
+        looks.tick().await;
     }
 }
 

@@ -93,7 +93,6 @@ impl Embedded {
 
     /// [`Self::at_rest`], and everyone who listens sees what a reload shows.
     pub async fn at_rest_with(&mut self, bank: &Bank, listening: &mut [Subscriber]) {
-        bank.sign_in_again().await;
         let head = self.comes_to_rest(bank).await.len() as u64;
         for subscriber in listening {
             subscriber.shows_what_a_reload_shows(head, 0).await;
@@ -103,7 +102,6 @@ impl Embedded {
 
     /// All that has to hold; the node runs again afterwards, with views that were made anew.
     pub async fn at_rest(&mut self, bank: &Bank) {
-        bank.sign_in_again().await;
         let mut by_command = HashMap::<Uuid, Vec<u64>>::new();
         for (index, event) in self.comes_to_rest(bank).await.iter().enumerate() {
             let position = event["position"].as_u64().unwrap();
@@ -140,7 +138,6 @@ pub async fn killed(choices: &mut Choices, rate: u64, times: u64) -> String {
     let bank = Bank::open(ledger.doors(), rate, choices).await;
     let work = bank.work(choices);
     for _ in 0..times {
-        bank.sign_in_again().await;
         bank.does(10 + choices.below(100)).await;
         ledger.node.kill_nine();
         ledger.node.start_again();

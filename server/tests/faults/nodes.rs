@@ -15,10 +15,7 @@ use crate::services::{
 /// `kill -9` of a command node, a query node, or the relay's holder, at random moments.
 pub async fn killed(all: &mut Deployment, bank: &Bank, choices: &mut Choices, times: u64) -> String {
     let mut killed = [0; 3];
-    for number in 0..times {
-        if number % 50 == 49 {
-            bank.sign_in_again().await;
-        }
+    for _ in 0..times {
         bank.does(10 + choices.below(80)).await;
         let kind = choices.index(3);
         killed[kind] += 1;

@@ -61,7 +61,6 @@ impl Run {
         fault: impl AsyncFnOnce(&mut Deployment, &Arc<Bank>, &mut Choices) -> String,
     ) {
         let trial = self.summary.try_out(what);
-        self.bank.sign_in_again().await;
         let work = self.bank.work(&mut self.choices);
         let found = fault(&mut self.all, &self.bank, &mut self.choices).await;
         work.stop().await;
