@@ -70,7 +70,7 @@ PY
 process_of() {
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$1/server.properties" && echo "$pid"
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$1/server.properties" && echo "$pid"
 }
 
 up() {

@@ -51,7 +51,7 @@ start() {
 stop() {
     local folder=$1 pid
     # An id alone may have been given to someone else since.
-    if pid=$(cat "$folder/pid" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder/conf"; then
+    if pid=$(cat "$folder/pid" 2>/dev/null) && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$folder/conf"; then
         nginx -p "$folder" -c "$folder/conf" -e "$folder/log" -s stop
         while [ -e "$folder/pid" ] && [ -e "/proc/$pid" ]; do sleep 0.05; done
     fi
