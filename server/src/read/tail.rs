@@ -20,12 +20,14 @@ pub struct Tail(Mutex<Known>);
 struct Known {
     /// Takes of the feed, each without a gap behind the one before it.
     takes: VecDeque<Arc<Read>>,
+    /// In all of them.
+    events: usize,
     skips: Arc<Skips>,
 }
 
 impl Tail {
     pub fn new(skips: Skips) -> Self {
-        Self(Mutex::new(Known { takes: VecDeque::new(), skips: Arc::new(skips) }))
+        Self(Mutex::new(Known { takes: VecDeque::new(), events: 0, skips: Arc::new(skips) }))
     }
 
     /// Takes in what the feed has stored behind all before; `skips`: all that there are, if these brought one.
@@ -35,21 +37,22 @@ impl Tail {
         if let Some(skips) = skips {
             known.skips = Arc::new(skips);
         }
+        known.events += stored.len();
         known.takes.push_back(stored);
-        while known.takes.len() > 1 && known.takes.iter().map(|take| take.len()).sum::<usize>() > KEPT {
-            known.takes.pop_front();
+        while known.takes.len() > 1
+            && known.events > KEPT
+            && let Some(oldest) = known.takes.pop_front()
+        {
+            known.events -= oldest.len();
         }
     }
 
     /// What follows `after`, up to the end; `None` where that is further back than this goes.
     pub fn following(&self, after: Position) -> Option<Vec<Arc<Read>>> {
         let known = self.known();
-        let holds_next = |take: &Arc<Read>| match (take.first(), take.last()) {
-            (Some(first), Some(last)) => place(first).0 <= after.next() && after < place(last).0,
-            (None, _) | (_, None) => false,
-        };
-        let from = known.takes.iter().position(holds_next)?;
-        Some(known.takes.range(from..).cloned().collect())
+        let from = known.takes.partition_point(|take| take.last().is_none_or(|last| place(last).0 <= after));
+        let first = known.takes.get(from)?.first()?;
+        (place(first).0 <= after.next()).then(|| known.takes.range(from..).cloned().collect())
     }
 
     /// Which events which projection skips, by all that was stored.

@@ -23,7 +23,10 @@ async fn refused(role: &str, flags: &[&[&str]]) -> String {
     let ended = tokio::time::timeout(PATIENCE, serve::serve(&data, &args, listener, CancellationToken::new())).await;
     let reason = format!("{:#}", ended.unwrap_or(Ok(())).expect_err(&format!("{args:?} is served")));
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".db")), "{reason}, and yet there is {left:?}");
+    assert!(
+        !left.iter().any(|name| name.to_string_lossy().ends_with(".sqlite")),
+        "{reason}, and yet there is {left:?}"
+    );
     reason
 }
 

@@ -60,25 +60,6 @@ async fn apply(db: &ReadDb, batches: impl IntoIterator<Item = &[Decoded]>) -> Ve
     told
 }
 
-#[tokio::test]
-async fn r1_what_was_stored_though_the_answer_was_lost_is_gone_on_from() {
-    let (place, history) = (Place::new(), History::random(6, 60));
-    let log = Log::new(history.events[..20].to_vec());
-    let node = place.start(&log).await;
-    node.reaches(Position(20)).await;
-    let mut resets = node.side.resets();
-    // As if this node had stored it and then lost the connection.
-    apply(&node.side.db, [&decoded(&history.events[20..40])[..]]).await;
-    log.set(history.events.clone());
-    node.reaches(history.head()).await;
-    assert_eq!(resets.try_recv().unwrap().position, Position(40), "whoever follows reads it again");
-
-    let fresh = Place::new();
-    let rebuilt = fresh.start(&log).await;
-    rebuilt.reaches(history.head()).await;
-    assert_eq!(node.dump().await, rebuilt.dump().await);
-}
-
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
 }

@@ -1,4 +1,5 @@
-//! Events that a projection cannot apply (R2): it parks, and tries again, or goes on without one.
+//! What stops a projection: an event that it cannot apply parks it (R2), until it tries again or goes on without one; a commit
+//! whose answer was lost is gone on from (R1).
 
 use std::sync::{
     Arc,
@@ -13,7 +14,7 @@ use server::read::{
     sql::{Sql, Tx},
 };
 
-use super::two_accounts;
+use super::{apply, decoded, two_accounts};
 use crate::history::{History, LONG, Log, NAMES, Node, Place, account, number, user};
 
 /// Writes down positions, and cannot apply one of them while it is told not to.
@@ -201,4 +202,23 @@ async fn w6_an_event_that_cannot_be_read_parks_its_readers_until_it_is_skipped()
     let mut tx = node.side.db.read().await.unwrap();
     let balance: i64 = number(&mut tx, "SELECT balance FROM accounts WHERE version = 4").await;
     assert_eq!(balance, 1_500);
+}
+
+#[tokio::test]
+async fn r1_what_was_stored_though_the_answer_was_lost_is_gone_on_from() {
+    let (place, history) = (Place::new(), History::random(6, 60));
+    let log = Log::new(history.events[..20].to_vec());
+    let node = place.start(&log).await;
+    node.reaches(Position(20)).await;
+    let mut resets = node.side.resets();
+    // As if this node had stored it and then lost the connection.
+    apply(&node.side.db, [&decoded(&history.events[20..40])[..]]).await;
+    log.set(history.events.clone());
+    node.reaches(history.head()).await;
+    assert_eq!(resets.try_recv().unwrap().position, Position(40), "whoever follows reads it again");
+
+    let fresh = Place::new();
+    let rebuilt = fresh.start(&log).await;
+    rebuilt.reaches(history.head()).await;
+    assert_eq!(node.dump().await, rebuilt.dump().await);
 }

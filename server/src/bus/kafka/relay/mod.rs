@@ -1,9 +1,9 @@
 //! The relay: publishes the log, which is the outbox. Never on the way of a command (B2).
 //!
-//! Of all command nodes one holds the lease and publishes; one that comes no further gives it up. It reads the log from its checkpoint and moves that only behind
-//! acknowledgements and only while the lease's fence is its own. So whatever crashes in between, the next one begins with
-//! something that was acknowledged, and each event reaches the bus, for the first time in the order of its stream (B1). Two
-//! at once do no harm: what the slower one says has been said before.
+//! Of all command nodes one holds the lease and publishes; one that comes no further gives it up. It reads the log from its
+//! checkpoint and moves that only behind acknowledgements and only while the lease's fence is its own. So whatever crashes
+//! in between, the next one begins with something that was acknowledged, and each event reaches the bus, for the first time
+//! in the order of its stream (B1). Two at once do no harm: what the slower one says has been said before.
 
 mod heads;
 mod people;

@@ -278,24 +278,17 @@ impl EventStore for PostgresStore {
 /// Keeps `heard` where the log ends: told by each append, and looking by itself when nothing was said for a while. What is
 /// seen counts more than what was said: a server may have failed over to a copy whose log is shorter.
 async fn listen(pool: PgPool, heard: watch::Sender<Position>) {
-    let hear = |position, seen: bool| {
-        heard.send_if_modified(|known| {
-            let news = position > *known || seen && position != *known;
-            if news {
-                *known = position;
-            }
-            news
-        })
-    };
-    let follow = async || -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen("daybook_log").await?;
+    let hear = |position| heard.send_if_modified(|known| std::mem::replace(known, position) != position);
+    let follow = async || -> Result<(), StoreError> {
+        let mut listener = PgListener::connect_with(&pool).await.map_err(broken)?;
+        listener.listen("daybook_log").await.map_err(broken)?;
         loop {
-            let look = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool);
-            let position = timeout(PATIENCE, look).await.map_err(|late| sqlx::Error::Io(late.into()))??;
-            hear(Position::from_i64(position), true);
+            let seen = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool).in_time().await?;
+            hear(Position::from_i64(seen));
             while let Ok(said) = timeout(LOOK_EVERY, listener.recv()).await {
-                hear(Position(said?.payload().parse().unwrap_or_default()), false);
+                let said = Position(said.map_err(broken)?.payload().parse().unwrap_or_default());
+                let furthest = said.max(*heard.borrow());
+                hear(furthest);
             }
         }
     };
@@ -341,7 +334,6 @@ fn hash(row: &PgRow, column: usize) -> Option<Hash> {
     row.try_get::<&[u8], _>(column).ok()?.try_into().ok().map(Hash)
 }
 
-/// A failure before any commit: nothing was stored. Damaged data (class XX) does not pass, everything else may.
 /// A server that is gone without a word, with its machine, would be waited for as long as the system's network has patience.
 trait InTime<T>: Future<Output = Result<T, sqlx::Error>> + Send + Sized {
     fn in_time(self) -> impl Future<Output = Result<T, StoreError>> + Send {
@@ -352,6 +344,7 @@ trait InTime<T>: Future<Output = Result<T, sqlx::Error>> + Send + Sized {
 
 impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {}
 
+/// A failure before any commit: nothing was stored. Damaged data (class XX) does not pass, everything else may.
 fn broken(error: sqlx::Error) -> StoreError {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == "XX001" || code == "XX002" => {
