@@ -4,7 +4,8 @@
 #   eval "$(.build/postgres.sh start)"     prints where it is: export DAYBOOK_TEST_POSTGRES=postgres://…
 #   .build/postgres.sh stop                ends exactly that one, and removes its data
 #
-#   .build/postgres.sh server FOLDER ACTION     that one: kill (as kill -9), stop (at once), up
+#   .build/postgres.sh server FOLDER ACTION     that one: kill (as kill -9), stop (at once), up; freeze (it keeps its
+#                                               connections and answers nothing), thaw
 #
 # `start --for PID` ends it by itself once that process has ended. Where DAYBOOK_TEST_POSTGRES is set already, that server
 # is used, and not stopped: its user has to be allowed to make databases and roles.
@@ -31,8 +32,17 @@ free_port() {
     node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 }
 
+# Sends a signal to all of its processes, the first one first: it starts the others.
+signal() {
+    local first
+    first=$(head -1 "$1/data/postmaster.pid")
+    kill "-$2" "$first"
+    pkill "-$2" -P "$first"
+}
+
 stop() {
     local folder=$1
+    signal "$folder" CONT 2>/dev/null || true
     # At once: nothing in it is worth a checkpoint.
     if [ -f "$folder/data/postmaster.pid" ]; then
         (cd "$folder" && as_its_user "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null) || say "it had ended"
@@ -107,7 +117,9 @@ case "${1:-}" in
             kill) kill -KILL "$(head -1 "$folder/data/postmaster.pid")" ;;
             stop) (cd "$folder" && as_its_user "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null) ;;
             up) up "$folder" ;;
-            *) die "what is '${3:-}'? kill, stop or up" ;;
+            freeze) signal "$folder" STOP ;;
+            thaw) signal "$folder" CONT ;;
+            *) die "what is '${3:-}'? kill, stop, up, freeze or thaw" ;;
         esac
         ;;
     end-after)

@@ -145,18 +145,9 @@ impl ReadDb {
                 ("tcp_keepalives_count", "3"),
             ])
             .disable_statement_logging();
-        let mut owner = match options.connect().await {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_DATABASE) => {
-                make_database(&options).await?;
-                options.connect().await?
-            }
-            other => other?,
-        };
-        let free: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(OWNER_LOCK).fetch_one(&mut owner).await?;
-        if !free {
-            return Err(ReadDbError::InUse);
-        }
+        // Where a server says nothing it is asked again.
+        let owner = tokio::time::timeout(PATIENCE, own(&options)).await;
+        let owner = owner.map_err(|late| ReadDbError::Database(DbError::failed(late)))??;
         let pool = PgPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(30))
@@ -208,7 +199,7 @@ impl ReadDb {
         }
     }
 
-    /// Why this database is not this node's any more; `None` while it is. SQLite goes on in a file that was deleted, and an
+    /// Why this database is not this node's any more; `None` while it is. Said once: then it is nobody's. SQLite goes on in a file that was deleted, and an
     /// advisory lock of PostgreSQL ends with its connection: neither would be noticed by working on.
     pub async fn lost(&self) -> Option<String> {
         match &self.0 {
@@ -226,15 +217,17 @@ impl ReadDb {
             }
             Inner::Postgres { owner, .. } => {
                 let mut owner = owner.lock().await;
-                let owner = owner.as_mut()?;
                 let sql = "SELECT to_regclass('checkpoints') IS NOT NULL";
-                let look = sqlx::query_scalar(sql).fetch_one(owner);
-                match tokio::time::timeout(PATIENCE, look).await {
-                    Ok(Ok(true)) => None,
-                    Ok(Ok(false)) => Some("its tables are gone".to_owned()),
-                    Ok(Err(error)) => Some(format!("the connection that owns it has ended: {error}")),
-                    Err(late) => Some(format!("the connection that owns it does not answer: {late}")),
-                }
+                let look = sqlx::query_scalar(sql).fetch_one(owner.as_mut()?);
+                let why = match tokio::time::timeout(PATIENCE, look).await {
+                    Ok(Ok(true)) => return None,
+                    Ok(Ok(false)) => "its tables are gone".to_owned(),
+                    Ok(Err(error)) => format!("the connection that owns it has ended: {error}"),
+                    Err(late) => format!("the connection that owns it does not answer: {late}"),
+                };
+                // Its lock would keep out this node, too, once the server answers again.
+                owner.take();
+                Some(why)
             }
         }
     }
@@ -267,6 +260,20 @@ impl ReadDb {
             }
         }
     }
+}
+
+/// The connection that owns the database, which is made where it is not there.
+async fn own(options: &PgConnectOptions) -> Result<PgConnection, ReadDbError> {
+    let mut owner = match options.connect().await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_DATABASE) => {
+            make_database(options).await?;
+            options.connect().await?
+        }
+        other => other?,
+    };
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(OWNER_LOCK);
+    let free: bool = lock.fetch_one(&mut owner).await?;
+    if free { Ok(owner) } else { Err(ReadDbError::InUse) }
 }
 
 /// Through the database that every server has.

@@ -1,11 +1,15 @@
-//! The log's PostgreSQL: killed, stopped at once, and cut off between a commit and its answer.
+//! The log's PostgreSQL: killed, stopped at once, standing still without a word, and cut off between a commit and its answer.
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use super::{bank::Bank, choices::Choices, deployment::Deployment};
+use super::{
+    bank::Bank,
+    choices::Choices,
+    deployment::{Deployment, RELAY, TRANSFERS},
+};
 use crate::services::node::LONG;
 
 /// A command is stored within this time; on a busy machine a cut may come too early.
@@ -42,6 +46,44 @@ async fn answers_503(all: &Deployment, bank: &Bank, node: &str) {
         }
         assert!(since.elapsed() < LONG, "without its database a command node answers {answer:?}");
     }
+}
+
+/// It keeps its connections and says nothing: a machine that hangs. That of a read database, too.
+pub async fn frozen(all: &Deployment, bank: &Bank, times: u64) -> String {
+    let mut longest = Duration::ZERO;
+    for _ in 0..times {
+        bank.does(50).await;
+        all.postgres.now("freeze");
+        let since = Instant::now();
+        for node in &all.commands {
+            answers_503(all, bank, &node.base()).await;
+        }
+        longest = longest.max(since.elapsed());
+        all.postgres.now("thaw");
+        bank.does(50).await;
+        bank.is_seen_everywhere().await;
+    }
+    format!("both nodes answer 503 after {} s at most; they go on alone", longest.as_secs())
+}
+
+/// One node's way to it loses everything, and brings it late: the other one does all the work meanwhile.
+pub async fn out_of_reach(all: &Deployment, bank: &Bank, times: u64) -> String {
+    for _ in 0..times {
+        for lease in [RELAY, TRANSFERS] {
+            bank.does(30).await;
+            let (holder, _) = all.holder(lease).await;
+            all.proxies[holder].freeze(true);
+            let since = Instant::now();
+            while all.holder(lease).await.0 == holder {
+                assert!(since.elapsed() < LONG, "nobody takes over the lease of {}", lease[0]);
+            }
+            answers_503(all, bank, &all.commands[holder].base()).await;
+            bank.does(30).await;
+            all.proxies[holder].freeze(false);
+            bank.does(50).await;
+        }
+    }
+    "the other node works on; what arrives late changes nothing".to_owned()
 }
 
 /// The connection is cut behind COMMIT: the retry is answered with the first result.

@@ -195,12 +195,21 @@ impl Deployment {
     }
 
     /// The last lines that each node logged: for whoever looks into a failure.
-    pub fn last_words(&self) -> String {
+    fn last_words(&self) -> String {
         let tail = |log: PathBuf| {
-            let said = Command::new("tail").arg("-n12").arg(&log).output().unwrap();
+            let said = Command::new("tail").arg("-n25").arg(&log).output().unwrap();
             format!("{}:\n{}\n", log.display(), String::from_utf8_lossy(&said.stdout))
         };
         ["command-0.log", "command-1.log", "query-0.log", "query-1.log"].map(|name| tail(self.path(name))).concat()
+    }
+}
+
+impl Drop for Deployment {
+    /// Whatever went wrong, the nodes may know why.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.last_words());
+        }
     }
 }
 

@@ -152,6 +152,10 @@ async fn sides_apart(summary: &Summary, choices: Choices, times: &Times) {
     if times.wants("postgres") {
         let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| database::killed(all, bank, n).await;
         run.series("kill -9 and immediate stop of PostgreSQL", 2 * n, fault).await;
+        let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| database::frozen(all, bank, n).await;
+        run.series("PostgreSQL stands still and says nothing", n, fault).await;
+        let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| database::out_of_reach(all, bank, n).await;
+        run.series("one node's network to PostgreSQL loses everything for a while", 2 * n, fault).await;
     }
     run.rest().await;
     if times.wants("cuts") {

@@ -16,7 +16,7 @@ use app::{
     wire::{Event, Position, Receipt, Version, decode},
 };
 use server::write::{
-    store::{EventStore, Head, PostgresStore, StoreError},
+    store::{EventStore, Head, StoreError},
     verify::verify,
     writer::{SubmitError, SystemClock, Writer, WriterSettings},
 };
@@ -29,14 +29,14 @@ use tokio::{
 use crate::{
     history::LONG,
     postgres::TempPostgres,
-    write_support::{Chain, account, command, deposit, deposited, open, withdraw},
+    write_support::{Chain, Fault, Faulty, account, command, deposit, deposited, open, withdraw},
 };
 
 const NODES: u64 = 4;
 
 /// What one process has of the write side.
 struct Node {
-    store: Arc<PostgresStore>,
+    store: Arc<dyn EventStore>,
     writer: Writer,
     heads: watch::Receiver<Head>,
     _task: JoinHandle<()>,
@@ -44,7 +44,10 @@ struct Node {
 
 impl Node {
     async fn on(place: &TempPostgres) -> Self {
-        let store = place.open().await;
+        Self::over(place.open().await)
+    }
+
+    fn over(store: Arc<dyn EventStore>) -> Self {
         let (writer, heads, _task) = Writer::start(
             store.clone(),
             Arc::new(SystemClock),
@@ -73,7 +76,7 @@ async fn state(store: &dyn EventStore, number: u64) -> Account {
 }
 
 /// Follows the log until it is told that all is written, and panics at the first gap. What it read.
-fn reader(store: Arc<PostgresStore>, finished: Arc<AtomicBool>) -> JoinHandle<u64> {
+fn reader(store: Arc<dyn EventStore>, finished: Arc<AtomicBool>) -> JoinHandle<u64> {
     tokio::spawn(async move {
         let mut seen = Position(0);
         loop {
@@ -196,6 +199,56 @@ async fn a_writer_that_writes_nothing_learns_of_what_others_append_and_decides_o
     let head = other.heads.wait_for(|head| head.position >= receipt.position).await.unwrap().position;
     assert_eq!(head, receipt.position);
     assert_eq!(other.writer.submit(withdraw(5, 0, 11)).await.unwrap().position, head.next());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_being_read_is_read_once_whatever_others_append_to_other_streams() {
+    let place = TempPostgres::new().await;
+    let one = Node::on(&place).await;
+    one.writer.submit(open(1, 0)).await.unwrap();
+    one.writer.submit(open(2, 1)).await.unwrap();
+    // What another appends meanwhile, how often the stream is read, and its version then.
+    for (number, to, reads, version) in [(10, 1, 1, 2), (20, 0, 2, 4)] {
+        let store = Faulty::over(place.open().await);
+        let mut other = Node::over(store.clone());
+        other.writer.submit(open(number, number)).await.unwrap();
+        store.hold_reads_of(account(0).into());
+        let mine = tokio::spawn({
+            let writer = other.writer.clone();
+            async move { writer.submit(deposit(number + 1, 0, 1)).await }
+        });
+        store.slow_reads(1).await;
+        let theirs = one.writer.submit(deposit(number + 2, to, 1)).await.unwrap().position;
+        other.heads.wait_for(|head| head.position >= theirs).await.unwrap();
+        store.release_reads(reads);
+        let receipt = tokio::time::timeout(LONG, mine).await.expect("an answer").unwrap().unwrap();
+        assert_eq!(receipt.version, Version(version));
+    }
+    verify(&*one.store, &[], |_, _| {}).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_in_its_turn_does_not_wait_for_a_stream_that_takes_long_to_read() {
+    let place = TempPostgres::new().await;
+    let store = Faulty::over(place.open().await);
+    let (one, other) = (Node::on(&place).await, Node::over(store.clone()));
+    one.writer.submit(open(1, 0)).await.unwrap();
+    one.writer.submit(open(2, 1)).await.unwrap();
+    other.writer.submit(open(3, 2)).await.unwrap();
+    store.hold_reads_of(account(0).into());
+    let slow = tokio::spawn({
+        let writer = other.writer.clone();
+        async move { writer.submit(deposit(4, 0, 1)).await }
+    });
+    store.slow_reads(1).await;
+    // Others were faster twice: this writer takes its turn.
+    store.script([Some(Fault::HeadMoved), Some(Fault::HeadMoved)]);
+    let quick = tokio::time::timeout(LONG, other.writer.submit(deposit(5, 2, 1)));
+    assert_eq!(quick.await.expect("an answer").unwrap().position, Position(4));
+    one.writer.submit(deposit(6, 1, 1)).await.unwrap();
+    store.release_reads(10);
+    assert_eq!(slow.await.unwrap().unwrap().position, Position(6));
+    verify(&*one.store, &[], |_, _| {}).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -200,6 +200,10 @@ pub struct Faulty {
     gate: Semaphore,
     appends: watch::Sender<usize>,
     lookups: watch::Sender<usize>,
+    /// What is read of this stream takes a permit each time before it arrives.
+    slow: Mutex<Option<StreamId>>,
+    slow_gate: Semaphore,
+    slow_reads: watch::Sender<usize>,
     /// All that can be known of the store is that it is away.
     away: watch::Sender<bool>,
 }
@@ -213,6 +217,9 @@ impl Faulty {
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             appends: watch::Sender::new(0),
             lookups: watch::Sender::new(0),
+            slow: Mutex::default(),
+            slow_gate: Semaphore::new(0),
+            slow_reads: watch::Sender::new(0),
             away: watch::Sender::new(false),
         })
     }
@@ -229,6 +236,21 @@ impl Faulty {
     /// Lets so many appends through.
     pub fn release(&self, appends: usize) {
         self.gate.add_permits(appends);
+    }
+
+    /// What is read of this stream does not arrive from now on.
+    pub fn hold_reads_of(&self, stream: StreamId) {
+        *self.slow.lock().unwrap() = Some(stream);
+    }
+
+    /// Lets so many reads of it arrive.
+    pub fn release_reads(&self, reads: usize) {
+        self.slow_gate.add_permits(reads);
+    }
+
+    /// Waits until so many of them are on their way.
+    pub async fn slow_reads(&self, count: usize) {
+        self.slow_reads.subscribe().wait_for(|read| *read >= count).await.unwrap();
     }
 
     pub fn away(&self, away: bool) {
@@ -311,7 +333,13 @@ impl EventStore for Faulty {
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: u32) -> Result<Vec<Envelope>, StoreError> {
         self.check()?;
-        self.inner.read_stream(stream, after, limit).await
+        let read = self.inner.read_stream(stream, after, limit).await;
+        let slow = *self.slow.lock().unwrap() == Some(stream);
+        if slow {
+            self.slow_reads.send_modify(|read| *read += 1);
+            self.slow_gate.acquire().await.unwrap().forget();
+        }
+        read
     }
 
     async fn find_commands(&self, commands: &[CommandId]) -> Result<Vec<Envelope>, StoreError> {

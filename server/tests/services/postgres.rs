@@ -53,7 +53,7 @@ impl Server {
         Self { url, folder: folder.unwrap() }
     }
 
-    /// kill (as kill -9), stop (at once) or up.
+    /// kill (as kill -9), stop (at once) or up; freeze (it answers nothing) or thaw.
     pub fn now(&self, action: &str) {
         assert!(script().args(["server", &self.folder, action]).status().unwrap().success(), "{action}");
     }

@@ -42,7 +42,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn empty(kind: StreamKind) -> Self {
+    pub(super) fn empty(kind: StreamKind) -> Self {
         let state = match kind {
             StreamKind::Account => State::Account(Account::default()),
             StreamKind::Transfer => State::Transfer(Transfer::default()),
@@ -51,25 +51,25 @@ impl Entry {
         Self { state, version: Version(0), hash: GENESIS, position: Position(0), theirs: Position(0) }
     }
 
-    /// Replays a stream from the store.
-    pub(super) async fn load(
+    /// Replays what follows in the stream from the store.
+    pub(super) async fn read_on(
+        &mut self,
         store: &dyn EventStore,
         stream: StreamId,
         upcasters: &[Upcaster],
-    ) -> Result<Self, StoreError> {
-        let mut entry = Self::empty(stream.kind);
+    ) -> Result<(), StoreError> {
         loop {
-            let events = store.read_stream(stream, entry.version, CHUNK).await?;
+            let events = store.read_stream(stream, self.version, CHUNK).await?;
             for event in &events {
-                if event.version != entry.version.next() {
-                    let what = format!("version {} is missing before version {}", entry.version.next(), event.version);
+                if event.version != self.version.next() {
+                    let what = format!("version {} is missing before version {}", self.version.next(), event.version);
                     return Err(StoreError::Corrupt { at: stream.to_string(), what });
                 }
-                entry.take_in(event, upcasters)?;
+                self.take_in(event, upcasters)?;
             }
             if events.len() < CHUNK as usize {
-                entry.theirs = entry.position;
-                return Ok(entry);
+                self.theirs = self.position;
+                return Ok(());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Commands in hand, what goes into one commit, and work beside the loop.
 
-use app::wire::{Envelope, Position, Receipt, StreamId};
+use app::wire::{Envelope, Position, Receipt, StreamId, Version};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Submission, SubmitError, entry::Entry};
@@ -72,6 +72,15 @@ impl Batch {
     pub(super) fn into_jobs(self) -> impl Iterator<Item = Job> {
         self.stored.into_iter().map(|(job, _)| job).chain(self.riders.into_iter().map(|(job, _)| job))
     }
+}
+
+/// A stream that is being read.
+#[derive(Default)]
+pub(super) struct Loading {
+    /// They wait for it.
+    pub(super) jobs: Vec<Job>,
+    /// As far as others were seen to append to it meanwhile.
+    pub(super) seen: Version,
 }
 
 /// Work that was under way beside the loop.

@@ -6,6 +6,7 @@ use app::{
     domain::{CommandId, EventId},
     wire::{Envelope, Position},
 };
+use tokio::time::Instant;
 
 use super::{
     SubmitError,
@@ -22,6 +23,8 @@ const LOST: u8 = 1;
 /// How often a commit of unknown outcome is looked up while the store does not answer, and the first pause between.
 const LOOKUPS: u32 = 6;
 const LOOKUP_PAUSE: Duration = Duration::from_millis(20);
+/// A store that takes longer to say that it does not answer is not asked again.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Loop {
     /// Looks up the commands that may be in the log already.
@@ -35,11 +38,12 @@ impl Loop {
         self.tasks.spawn(async move {
             let ids: Vec<CommandId> = jobs.iter().map(|job| job.submission.command_id).collect();
             let mut tries = if jobs.iter().any(|job| job.sent.is_some()) { LOOKUPS } else { 1 };
-            let mut pause = LOOKUP_PAUSE;
+            let (mut pause, since) = (LOOKUP_PAUSE, Instant::now());
             loop {
                 let result = store.find_commands(&ids).await;
                 tries -= 1;
-                if tries == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
+                let over = tries == 0 || since.elapsed() > LOOKUP_PATIENCE;
+                if over || !matches!(result, Err(StoreError::Unavailable(_))) {
                     return Done::LookedUp { jobs, up_to, result };
                 }
                 tokio::time::sleep(pause).await;

@@ -2,7 +2,7 @@
 //!
 //! What they append is followed into the cache: when the store hears of it, and when a batch finds that the log has moved
 //! on. Two batches in a row that others were faster than, and this writer takes its turn: it holds the log, follows,
-//! decides, appends, and does so until it meets no one else any more. A refusal is final only if its command was not in
+//! decides, appends, and does so until it meets no one else any more; for as long as that is quick. A refusal is final only if its command was not in
 //! the log behind the last event of others that it rests on.
 
 use std::time::Duration;
@@ -17,6 +17,9 @@ use crate::write::store::{Head, StoreError};
 const HOLD_AFTER: u8 = 2;
 /// Most events of others that are followed one by one; behind more, the cache is dropped.
 const FOLLOWED: u64 = 4096;
+/// How long the others are kept out, at most, by one that still reads what it decides on. Much shorter than the store has
+/// patience with one that holds the log and says nothing.
+const HOLD: Duration = Duration::from_millis(250);
 /// When to look again for the end of the log while the store does not answer.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -36,6 +39,8 @@ pub(super) struct Others {
     /// They have appended: nothing is decided until it is known what.
     pub(super) behind: bool,
     pub(super) hold: Hold,
+    /// When this writer's turn is over, whatever it still waits for.
+    pub(super) until: Option<Instant>,
     /// Batches in a row that they were faster than.
     misses: u8,
     /// They did not append between this writer's last turn and this one.
@@ -46,7 +51,7 @@ pub(super) struct Others {
 
 impl Others {
     pub(super) fn new(exist: bool) -> Self {
-        Self { exist, behind: true, hold: Hold::Free, misses: 0, calm: false, again: None }
+        Self { exist, behind: true, hold: Hold::Free, until: None, misses: 0, calm: false, again: None }
     }
 
     /// There are so many of them that this writer decides in its turn only.
@@ -106,13 +111,14 @@ impl Loop {
             Err(error) => Err(error),
         };
         if let Err(error) = followed {
-            self.lose_sight(&error);
+            self.lose_sight(error);
         }
     }
 
     /// The end of the log is not known any more.
-    fn lose_sight(&mut self, error: &StoreError) {
+    fn lose_sight(&mut self, error: StoreError) {
         tracing::warn!(%error, "the end of the log could not be read");
+        self.away = Some(error);
         self.forget_all();
         self.others.behind = false;
         self.others.again = Some(Instant::now() + LOOK_AGAIN);
@@ -127,9 +133,11 @@ impl Loop {
             (Some(known), Some(count @ ..=FOLLOWED)) => {
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
                 let events = self.store.read_log(known.position, count).await?;
-                self.epoch += 1;
                 let upcasters = self.settings.upcasters;
                 for event in &events {
+                    if let Some(loading) = self.loading.get_mut(&event.stream) {
+                        loading.seen = event.version;
+                    }
                     let follows = self.cache.with(event.stream, |entry| {
                         let next = entry.version.next() == event.version;
                         entry.theirs = event.position;
@@ -159,7 +167,7 @@ impl Loop {
                 self.others.hold = Hold::Asking;
                 self.tasks.spawn(async move { Done::Held(store.hold().await) });
             }
-            Hold::Held if nothing_decided && self.has_all() => {
+            Hold::Held if nothing_decided && self.turn_is_over() => {
                 self.others.hold = Hold::Releasing;
                 self.tasks.spawn(async move {
                     if let Err(error) = store.release().await {
@@ -182,11 +190,10 @@ impl Loop {
                 return;
             }
         };
-        self.others.hold = Hold::Held;
+        (self.others.hold, self.others.until) = (Hold::Held, Some(Instant::now() + HOLD));
         self.others.calm = self.committed.is_some_and(|known| known.position == head.position);
         if let Err(error) = self.follow(head).await {
-            self.lose_sight(&error);
-            self.refuse_backlog(&error);
+            self.lose_sight(error);
         }
     }
 }

@@ -28,7 +28,7 @@ use super::{
     Clock, RETRY_AFTER, SubmitError, WriterMetrics, WriterSettings,
     entry::{Cache, Entry},
     events::{receipt, seal},
-    job::{Answer, Batch, Done, Job, give},
+    job::{Answer, Batch, Done, Job, Loading, give},
     lookup::WARY_BATCHES,
     others::{self, Hold, Others},
 };
@@ -47,14 +47,16 @@ pub(super) struct Loop {
     /// Where it will end once all that is decided is committed.
     pub(super) tip: Head,
     pub(super) cache: Cache,
-    /// Counts how often the cache was dropped or others' events came in: what was being read before that is read again.
+    /// Counts how often the cache was dropped: what was being read before that is read again.
     pub(super) epoch: u64,
     pub(super) others: Others,
+    /// The store did not say where the log ends, for this reason: all that waits is answered with it.
+    pub(super) away: Option<StoreError>,
     /// Commands by id, each with those that wait behind it.
     in_hand: HashMap<CommandId, Vec<Job>>,
     pub(super) backlog: VecDeque<Job>,
-    /// Commands that wait for their stream to be read.
-    loading: HashMap<StreamId, Vec<Job>>,
+    /// Streams that are being read.
+    pub(super) loading: HashMap<StreamId, Loading>,
     /// Commands that may be in the log already.
     pub(super) suspects: Vec<Job>,
     pub(super) looking_up: bool,
@@ -84,6 +86,7 @@ impl Loop {
             tip: Head::EMPTY,
             cache: Cache::new(settings.cache),
             epoch: 0,
+            away: None,
             in_hand: HashMap::new(),
             backlog: VecDeque::new(),
             loading: HashMap::new(),
@@ -105,12 +108,17 @@ impl Loop {
         loop {
             self.catch_up().await;
             self.place_backlog().await;
+            if let Some(error) = self.away.take() {
+                // They have waited as long as the store was waited for.
+                self.backlog.extend(std::iter::from_fn(|| queue.try_recv().ok()));
+                self.refuse_backlog(&error);
+            }
             self.start_lookup();
             let room = self.settings.batch.max(1).saturating_sub(self.pending.stored.len());
             // Once as many are decided as still wait: so that half of a crowd is decided while the other half commits.
             let enough = room == 0 || queue.len() <= self.pending.stored.len();
             // In its turn, a writer takes all that it has.
-            let enough = if self.others.holding() { room == 0 || self.has_all() } else { enough };
+            let enough = if self.others.holding() { room == 0 || self.turn_is_over() } else { enough };
             if !self.committing && !self.pending.is_empty() && enough {
                 self.start_commit();
                 continue;
@@ -128,6 +136,7 @@ impl Loop {
                 },
                 () = others::further(&mut heard, self.tip.position), if self.others.listening() => self.others.behind = true,
                 () = later(self.others.again), if open && self.others.again.is_some() => self.others.behind = true,
+                () = later(self.others.until), if self.others.holding() => {}
                 count = queue.recv_many(&mut taken, room.max(1)), if open && room > 0 && !self.others.holding() => {
                     open = count > 0;
                     self.backlog.extend(taken.drain(..));
@@ -148,7 +157,7 @@ impl Loop {
                 };
                 if let Err(error) = known {
                     self.backlog.push_front(job);
-                    self.refuse_backlog(&error);
+                    self.away = Some(error);
                     return;
                 }
             }
@@ -169,9 +178,10 @@ impl Loop {
         }
     }
 
-    /// All that was placed is decided.
-    pub(super) fn has_all(&self) -> bool {
-        self.loading.is_empty() && !self.looking_up && self.suspects.is_empty()
+    /// All that was placed is decided, or the others have waited long enough for it.
+    pub(super) fn turn_is_over(&self) -> bool {
+        let has_all = self.loading.is_empty() && !self.looking_up && self.suspects.is_empty();
+        has_all || self.others.until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Whatever is known of the log is read again.
@@ -227,10 +237,10 @@ impl Loop {
             (settled, answer, sealed.unwrap_or_default())
         });
         let Some((settled, answer, events)) = decided else {
-            let waiting = self.loading.entry(stream).or_default();
-            waiting.push(job);
-            if waiting.len() == 1 {
-                self.load(stream);
+            let loading = self.loading.entry(stream).or_default();
+            loading.jobs.push(job);
+            if loading.jobs.len() == 1 {
+                self.load(stream, Entry::empty(stream.kind));
             }
             return;
         };
@@ -252,10 +262,11 @@ impl Loop {
         }
     }
 
-    fn load(&mut self, stream: StreamId) {
+    /// Reads what follows in a stream.
+    fn load(&mut self, stream: StreamId, mut entry: Entry) {
         let (store, upcasters, epoch) = (self.store.clone(), self.settings.upcasters, self.epoch);
         self.tasks.spawn(async move {
-            let result = Entry::load(&*store, stream, upcasters).await;
+            let result = entry.read_on(&*store, stream, upcasters).await.map(|()| entry);
             Done::Loaded { stream, epoch, result }
         });
     }
@@ -294,16 +305,22 @@ impl Loop {
     async fn settle(&mut self, done: Done) {
         match done {
             Done::Loaded { stream, epoch, result } => {
-                let waiting = self.loading.remove(&stream).unwrap_or_default();
+                let loading = self.loading.remove(&stream).unwrap_or_default();
                 match result {
                     // Read before the log's end was: it may lack events. Again, behind the new end.
-                    Ok(_) | Err(_) if epoch != self.epoch => self.backlog.extend(waiting),
+                    Ok(_) | Err(_) if epoch != self.epoch => self.backlog.extend(loading.jobs),
+                    Ok(entry) if entry.version < loading.seen => {
+                        self.loading.insert(stream, loading);
+                        self.load(stream, entry);
+                    }
                     Ok(entry) => {
                         self.cache.put(stream, entry);
                         self.trim();
-                        self.backlog.extend(waiting);
+                        self.backlog.extend(loading.jobs);
                     }
-                    Err(error) => waiting.into_iter().for_each(|job| self.resolve(job, Err(error.clone().into()))),
+                    Err(error) => {
+                        loading.jobs.into_iter().for_each(|job| self.resolve(job, Err(error.clone().into())));
+                    }
                 }
             }
             Done::LookedUp { jobs, up_to, result } => {

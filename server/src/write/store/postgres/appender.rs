@@ -23,7 +23,7 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
-use super::{Head, Lease, StoreError, broken, head, kind_number};
+use super::{Head, InTime as _, Lease, StoreError, broken, head, kind_number};
 
 /// How long an answer may take. Longer than the server waits for a lock, so that it answers first.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
@@ -202,7 +202,7 @@ async fn insert(
 
 /// The connection, in no transaction.
 async fn rolled_back(mut connection: PgConnection) -> Line {
-    match sqlx::raw_sql("ROLLBACK").execute(&mut connection).await {
+    match sqlx::raw_sql("ROLLBACK").execute(&mut connection).in_time().await {
         Ok(_) => Line::Open(connection),
         // Closing it does the same.
         Err(error) => {

@@ -280,8 +280,8 @@ impl EventStore for PostgresStore {
 async fn listen(pool: PgPool, heard: watch::Sender<Position>) {
     let hear = |position| heard.send_if_modified(|known| std::mem::replace(known, position) != position);
     let follow = async || -> Result<(), StoreError> {
-        let mut listener = PgListener::connect_with(&pool).await.map_err(broken)?;
-        listener.listen("daybook_log").await.map_err(broken)?;
+        let mut listener = PgListener::connect_with(&pool).in_time().await?;
+        listener.listen("daybook_log").in_time().await?;
         loop {
             let seen = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool).in_time().await?;
             hear(Position::from_i64(seen));
