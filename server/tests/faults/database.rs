@@ -40,6 +40,7 @@ async fn answers_503(all: &Deployment, bank: &Bank, node: &str) {
         let request = all.http.post(format!("{node}/api/v1/commands/DepositMoney")).bearer_auth(bank.token());
         // Without an id of its own nobody tries it again.
         let answer = request.json(&fields).send().await.unwrap();
+        assert_ne!(answer.status(), 504, "it is answered too late");
         if answer.status() == 503 {
             assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
             return;
@@ -51,17 +52,26 @@ async fn answers_503(all: &Deployment, bank: &Bank, node: &str) {
 /// It keeps its connections and says nothing: a machine that hangs. That of a read database, too.
 pub async fn frozen(all: &Deployment, bank: &Bank, times: u64) -> String {
     let mut longest = Duration::ZERO;
+    // Its read database is there, too.
+    let reads = &all.queries[1];
+    let said = |words: &str| reads.logged().lines().filter(|line| line.contains(words)).count();
     for _ in 0..times {
         bank.does(50).await;
+        let (lost, open) = (said("is lost: it is restored"), said("is open again"));
         all.postgres.now("freeze");
         let since = Instant::now();
         for node in &all.commands {
             answers_503(all, bank, &node.base()).await;
         }
         longest = longest.max(since.elapsed());
+        while said("is lost: it is restored") == lost {
+            assert!(since.elapsed() < LONG, "the query node does not notice");
+            tokio::task::yield_now().await;
+        }
         all.postgres.now("thaw");
         bank.does(50).await;
         bank.is_seen_everywhere().await;
+        assert!(said("is open again") > open, "{}", reads.logged());
     }
     format!("both nodes answer 503 after {} s at most; they go on alone", longest.as_secs())
 }

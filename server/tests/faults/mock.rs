@@ -12,15 +12,20 @@ use super::{
     history::{History, Log, Place},
     parts::{MemoryLease, Reading, settings_at, start_relay, topics, until},
 };
+use crate::services::topic::{all_messages, assert_first_copies_in_stream_order};
+
+/// An answer that has not come after this time is not waited for.
+const LOST: Duration = Duration::from_secs(2);
 
 /// B1: each trouble while events are published and read.
 pub async fn misbehaves() -> (u64, String) {
     use RDKafkaRespErr as Error;
     let mock = MockCluster::new(3).unwrap();
-    let mut settings = settings_at(&mock.bootstrap_servers());
+    let brokers = mock.bootstrap_servers();
+    let mut settings = settings_at(&brokers);
     settings.set("retry.backoff.ms=20").unwrap();
     settings.set("request.timeout.ms=1500").unwrap();
-    settings.set("socket.timeout.ms=2000").unwrap();
+    settings.set(&format!("socket.timeout.ms={}", LOST.as_millis())).unwrap();
     let names = topics(&settings);
     for (name, partitions) in [(&names.events, 3), (&names.control, 1), (&names.replay, 1), (&names.people, 1)] {
         mock.create_topic(name, partitions, 3).unwrap();
@@ -52,12 +57,18 @@ pub async fn misbehaves() -> (u64, String) {
         mock.request_errors(*request, trouble);
         log.set(history.events[..end].to_vec());
         if end == 600 {
-            // Requests to it take longer than they may: for a while, or until the others were enough.
-            mock.broker_round_trip_time(1, Duration::from_millis(1800)).unwrap();
+            // What is sent is stored, and the answers come after nobody waits for them any more: it is sent again. This mock
+            // stores it again then, as a real broker would not.
+            let stored = all_messages(&brokers, &names.events).len();
+            (1..=3).for_each(|broker| mock.broker_round_trip_time(broker, 2 * LOST).unwrap());
             let mut status = relay.status.clone();
             let all = status.wait_for(|status| status.published == Position(600));
-            drop(tokio::time::timeout(Duration::from_secs(4), all).await);
-            mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+            assert!(tokio::time::timeout(2 * LOST, all).await.is_err(), "an answer came");
+            (1..=3).for_each(|broker| mock.broker_round_trip_time(broker, Duration::ZERO).unwrap());
+            reading.has(&history.events[..end]).await;
+            relay.published(Position(end as u64)).await;
+            let copies = all_messages(&brokers, &names.events).len() - stored;
+            assert!(copies > 200, "{copies} messages of 200 events: no answer was lost");
         }
         reading.has(&history.events[..end]).await;
         relay.published(Position(end as u64)).await;
@@ -65,5 +76,8 @@ pub async fn misbehaves() -> (u64, String) {
     until("the checkpoint", || lease.at() == history.head()).await;
     reading.stop().await;
     relay.stop().await;
-    (troubles.len() as u64, "all events read, each once and in order".to_owned())
+    let messages = all_messages(&brokers, &names.events);
+    assert_first_copies_in_stream_order(&messages, history.events.len());
+    let read = format!("{} events in {} messages: each read once and in order", history.events.len(), messages.len());
+    (troubles.len() as u64, read)
 }

@@ -40,7 +40,7 @@ struct Run {
     listening: Vec<Subscriber>,
     /// What happened since everything was looked at.
     tried: Vec<(Trial, u64, String)>,
-    /// Looks at everything after each fault, not only after those of one kind.
+    /// Looks at everything after each kind of fault, not only after a group of them.
     thorough: bool,
     all: Deployment,
 }

@@ -4,13 +4,15 @@
 //! the end that the log still has to be told (`session_ends_due`), so that no crash can lose it; every change counts
 //! up [`People::changes`], so that the bus says it again; that of another process does when it is noticed.
 
+use std::time::Duration;
+
 use app::{
     domain::{CommandId, UserId, session::EndReason},
     ports::Role,
     wire::Actor,
 };
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use super::HashedPassword;
 use crate::bus::{Person, PersonChange};
@@ -83,12 +85,19 @@ impl From<PgPool> for PeopleDb {
     }
 }
 
+/// How long an answer of PostgreSQL may take: one that is gone without a word would be waited for without end.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+async fn in_time<T, E: From<sqlx::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(PATIENCE, work).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()).into()))
+}
+
 /// Does the same with the pool of either database.
 macro_rules! with_pool {
     ($db:expr, $pool:ident => $work:expr) => {
         match $db {
             PeopleDb::Sqlite($pool) => $work,
-            PeopleDb::Postgres($pool) => $work,
+            PeopleDb::Postgres($pool) => in_time(async { $work }).await,
         }
     };
 }
@@ -229,15 +238,16 @@ impl People {
                 let due = sqlx::query(END_DUE).bind(command_id).bind(user_id).bind(reason).bind(actor);
                 due.execute(&mut *transaction).await?;
                 transaction.commit().await?;
+                Ok::<(), PeopleError>(())
             }};
         }
         match &self.db {
             PeopleDb::Sqlite(pool) => {
                 let mut connection = pool.acquire().await?;
                 sqlx::query("PRAGMA secure_delete = ON").execute(&mut *connection).await?;
-                change!(sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?);
+                change!(sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?)?;
             }
-            PeopleDb::Postgres(pool) => change!(pool.begin().await?),
+            PeopleDb::Postgres(pool) => in_time(async { change!(pool.begin().await?) }).await?,
         }
         self.changed().await;
         Ok(())

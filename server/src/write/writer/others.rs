@@ -2,13 +2,16 @@
 //!
 //! What they append is followed into the cache: when the store hears of it, and when a batch finds that the log has moved
 //! on. Two batches in a row that others were faster than, and this writer takes its turn: it holds the log, follows,
-//! decides, appends, and does so until it meets no one else any more; for as long as that is quick. A refusal is final only if its command was not in
-//! the log behind the last event of others that it rests on.
+//! decides, appends, and does so until it meets no one else any more; for as long as that is quick. A refusal is final
+//! only if its command was not in the log behind the last event of others that it rests on.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use app::wire::Position;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::{job::Done, run::Loop};
 use crate::write::store::{Head, StoreError};
@@ -17,8 +20,10 @@ use crate::write::store::{Head, StoreError};
 const HOLD_AFTER: u8 = 2;
 /// Most events of others that are followed one by one; behind more, the cache is dropped.
 const FOLLOWED: u64 = 4096;
-/// How long the others are kept out, at most, by one that still reads what it decides on. Much shorter than the store has
-/// patience with one that holds the log and says nothing.
+/// How long the store may take to say where the log ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the others are kept out, at most, for streams that are still read. Much shorter than the store has patience
+/// with one that holds the log and says nothing.
 const HOLD: Duration = Duration::from_millis(250);
 /// When to look again for the end of the log while the store does not answer.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -72,6 +77,11 @@ impl Others {
         !self.behind && self.again.is_none()
     }
 
+    /// Whether to look again after a while: not while it is known that there is something to look at.
+    pub(super) fn looks_again(&self) -> bool {
+        !self.behind && self.again.is_some()
+    }
+
     /// Whether a refusal that rests on their events up to `theirs` may be one of a command that they stored meanwhile.
     pub(super) fn spoil(&self, looked_up: Position, theirs: Position) -> bool {
         self.exist && looked_up < theirs
@@ -106,13 +116,16 @@ impl Loop {
             void.streams().for_each(|stream| self.cache.forget(stream));
         }
         self.backlog.extend(void.into_jobs());
-        let followed = match self.store.head().await {
-            Ok(head) => self.follow(head).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = followed {
+        if let Err(error) = self.look().await {
             self.lose_sight(error);
         }
+    }
+
+    /// Follows the log to its end. All wait for that: a store that takes long does not answer.
+    pub(super) async fn look(&mut self) -> Result<(), StoreError> {
+        let late = |late| Err(StoreError::Unavailable(Arc::new(sqlx::Error::Io(late))));
+        let head = timeout(PATIENCE, self.store.head()).await.unwrap_or_else(|elapsed| late(elapsed.into()))?;
+        self.follow(head).await
     }
 
     /// The end of the log is not known any more.

@@ -107,7 +107,9 @@ impl Loop {
         let (mut open, mut taken) = (true, Vec::new());
         loop {
             self.catch_up().await;
-            self.place_backlog().await;
+            if self.away.is_none() {
+                self.place_backlog().await;
+            }
             if let Some(error) = self.away.take() {
                 // They have waited as long as the store was waited for.
                 self.backlog.extend(std::iter::from_fn(|| queue.try_recv().ok()));
@@ -135,8 +137,8 @@ impl Loop {
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 },
                 () = others::further(&mut heard, self.tip.position), if self.others.listening() => self.others.behind = true,
-                () = later(self.others.again), if open && self.others.again.is_some() => self.others.behind = true,
-                () = later(self.others.until), if self.others.holding() => {}
+                () = later(self.others.again), if open && self.others.looks_again() => self.others.behind = true,
+                () = later(self.others.until), if self.others.holding() && self.has_looked_up() => {}
                 count = queue.recv_many(&mut taken, room.max(1)), if open && room > 0 && !self.others.holding() => {
                     open = count > 0;
                     self.backlog.extend(taken.drain(..));
@@ -150,16 +152,12 @@ impl Loop {
     async fn place_backlog(&mut self) {
         while self.pending.stored.len() < self.settings.batch.max(1) && self.others.may_decide() {
             let Some(job) = self.backlog.pop_front() else { return };
-            if self.committed.is_none() {
-                let known = match self.store.head().await {
-                    Ok(head) => self.follow(head).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = known {
-                    self.backlog.push_front(job);
-                    self.away = Some(error);
-                    return;
-                }
+            if self.committed.is_none()
+                && let Err(error) = self.look().await
+            {
+                self.backlog.push_front(job);
+                self.away = Some(error);
+                return;
             }
             if let (Some(one), Some(other)) = (&job.submission.lease, &self.pending.lease)
                 && one != other
@@ -171,17 +169,22 @@ impl Loop {
         }
     }
 
-    /// Answers all that wait.
+    /// Answers all that wait, and those behind them.
     pub(super) fn refuse_backlog(&mut self, error: &StoreError) {
-        for job in std::mem::take(&mut self.backlog) {
+        while let Some(job) = self.backlog.pop_front() {
             self.resolve(job, Err(error.clone().into()));
         }
     }
 
-    /// All that was placed is decided, or the others have waited long enough for it.
+    /// No command waits for being looked up.
+    fn has_looked_up(&self) -> bool {
+        !self.looking_up && self.suspects.is_empty()
+    }
+
+    /// All that was placed is decided, or the others have waited long enough for streams that are still read.
     pub(super) fn turn_is_over(&self) -> bool {
-        let has_all = self.loading.is_empty() && !self.looking_up && self.suspects.is_empty();
-        has_all || self.others.until.is_none_or(|until| until <= Instant::now())
+        let waited = || self.others.until.is_none_or(|until| until <= Instant::now());
+        self.has_looked_up() && (self.loading.is_empty() || waited())
     }
 
     /// Whatever is known of the log is read again.

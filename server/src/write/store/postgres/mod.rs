@@ -15,7 +15,7 @@ use app::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions as _, PgPool, Row as _,
+    ConnectOptions as _, Connection as _, PgPool, Row as _,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -75,6 +75,11 @@ impl PostgresStore {
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE)
             .acquire_slow_threshold(Duration::from_secs(15))
+            // The pool's own look has no limit: what a dead server has of it would never come back.
+            .after_release(|connection, _| {
+                let answer = timeout(ACQUIRE, connection.ping());
+                Box::pin(async { answer.await.map_err(|late| sqlx::Error::Io(late.into()))?.map(|()| true) })
+            })
             .connect_with(options.clone())
             .await
             .map_err(broken)?;
