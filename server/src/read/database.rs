@@ -199,8 +199,9 @@ impl ReadDb {
         }
     }
 
-    /// Why this database is not this node's any more; `None` while it is. Said once: then it is nobody's. SQLite goes on in a file that was deleted, and an
-    /// advisory lock of PostgreSQL ends with its connection: neither would be noticed by working on.
+    /// Why this database is not this node's any more; `None` while it is. PostgreSQL's is let go with that, and it is said
+    /// once. SQLite goes on in a file that was deleted, and an advisory lock of PostgreSQL ends with its connection: neither
+    /// would be noticed by working on.
     pub async fn lost(&self) -> Option<String> {
         match &self.0 {
             Inner::Sqlite { file, .. } => {
