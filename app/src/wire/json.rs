@@ -4,7 +4,7 @@
 //! over it. Nothing is copied but strings; integers are exact. Unknown fields are passed over; a missing field reads like
 //! `null`. Field names are compared as they are written: serde never escapes ours.
 //!
-//! That both read the same is proved by `app/tests/domain/json.rs`.
+//! That both read the same is proved by `app/tests/domain/reader.rs`.
 
 /// One value: its text, which has been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,8 +311,8 @@ macro_rules! integers {
     ($($integer:ty)*) => {$(
         impl FromJson for $integer {
             fn from_json(json: Json<'_>) -> Option<Self> {
-                // The text is a JSON number, so it has no plus sign; a minus zero is a fraction to serde.
-                json.0.parse().ok().filter(|_| json.0 != "-0")
+                // The text is a JSON number, so it has no plus sign; a minus zero is a fraction to serde, but not in 128 bits.
+                json.0.parse().ok().filter(|_| json.0 != "-0" || size_of::<$integer>() == size_of::<i128>())
             }
         }
     )*};

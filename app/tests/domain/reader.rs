@@ -429,6 +429,7 @@ proptest! {
         let text = parts.concat();
         prop_assert_eq!(Json::parse(&text).is_some(), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{:?}", text);
         for text in [text.clone(), format!("\"{text}\""), format!("[{text}]")] {
+            agree::<i128>(&text);
             agree::<i64>(&text);
             agree::<u64>(&text);
             agree::<u32>(&text);
