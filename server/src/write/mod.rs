@@ -7,6 +7,7 @@ pub mod database;
 mod error;
 pub mod handler;
 pub mod identity;
+mod in_time;
 pub mod keys;
 pub mod log_file;
 pub mod log_source;

@@ -40,6 +40,7 @@ async fn answers_503(all: &Deployment, bank: &Bank, node: &str) {
         let request = all.http.post(format!("{node}/api/v1/commands/DepositMoney")).bearer_auth(bank.token());
         // Without an id of its own nobody tries it again.
         let answer = request.json(&fields).send().await.unwrap();
+        assert_ne!(answer.status(), 504, "it is answered too late");
         if answer.status() == 503 {
             assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
             return;

@@ -7,6 +7,7 @@ mod cli;
 mod copy;
 mod deployment;
 mod dying_store;
+mod faulty;
 mod feed;
 mod forms;
 mod handler;

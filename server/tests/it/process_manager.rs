@@ -21,9 +21,9 @@ use uuid::Uuid;
 
 use super::{
     dying_store::{Death, DyingStore},
+    faulty::Faulty,
     history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE},
     write_side::{WriteSide, assert_conserved, rand, read, user},
-    write_support::Faulty,
 };
 
 struct Running {

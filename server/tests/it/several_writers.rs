@@ -27,9 +27,10 @@ use tokio::{
 };
 
 use crate::{
+    faulty::{Fault, Faulty},
     history::LONG,
     postgres::TempPostgres,
-    write_support::{Chain, Fault, Faulty, account, command, deposit, deposited, open, withdraw},
+    write_support::{Chain, account, command, deposit, deposited, open, withdraw},
 };
 
 const NODES: u64 = 4;

@@ -4,18 +4,19 @@
 //! the end that the log still has to be told (`session_ends_due`), so that no crash can lose it; every change counts
 //! up [`People::changes`], so that the bus says it again; that of another process does when it is noticed.
 
-use std::time::Duration;
-
 use app::{
     domain::{CommandId, UserId, session::EndReason},
     ports::Role,
     wire::Actor,
 };
 use sqlx::{PgPool, SqlitePool};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::HashedPassword;
-use crate::bus::{Person, PersonChange};
+use crate::{
+    bus::{Person, PersonChange},
+    write::in_time::InTime as _,
+};
 
 /// Most characters in a name; most bytes in an e-mail.
 const NAME_MAX: usize = 80;
@@ -85,19 +86,12 @@ impl From<PgPool> for PeopleDb {
     }
 }
 
-/// How long an answer of PostgreSQL may take: one that is gone without a word would be waited for without end.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-async fn in_time<T, E: From<sqlx::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    timeout(PATIENCE, work).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()).into()))
-}
-
 /// Does the same with the pool of either database.
 macro_rules! with_pool {
     ($db:expr, $pool:ident => $work:expr) => {
         match $db {
             PeopleDb::Sqlite($pool) => $work,
-            PeopleDb::Postgres($pool) => in_time(async { $work }).await,
+            PeopleDb::Postgres($pool) => async { $work }.in_time().await,
         }
     };
 }
@@ -247,7 +241,7 @@ impl People {
                 sqlx::query("PRAGMA secure_delete = ON").execute(&mut *connection).await?;
                 change!(sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?)?;
             }
-            PeopleDb::Postgres(pool) => in_time(async { change!(pool.begin().await?) }).await?,
+            PeopleDb::Postgres(pool) => async { change!(pool.begin().await?) }.in_time().await?,
         }
         self.changed().await;
         Ok(())

@@ -13,6 +13,7 @@ mod metrics;
 mod others;
 mod pulse;
 mod run;
+mod settle;
 
 use std::{
     num::NonZeroUsize,
@@ -32,6 +33,7 @@ use lru::LruCache;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -140,11 +142,13 @@ pub struct WriterSettings {
     pub cache: usize,
     /// How old events are read.
     pub upcasters: &'static [Upcaster],
+    /// How long one command may take, whatever it waits for.
+    pub patience: Duration,
 }
 
 impl Default for WriterSettings {
     fn default() -> Self {
-        Self { queue: 8192, batch: 1024, cache: 200_000, upcasters: UPCASTERS }
+        Self { queue: 8192, batch: 1024, cache: 200_000, upcasters: UPCASTERS, patience: Duration::from_secs(20) }
     }
 }
 
@@ -167,6 +171,7 @@ pub struct Writer {
     store: Arc<dyn EventStore>,
     facts: Arc<Mutex<LruCache<AccountId, AccountFacts>>>,
     upcasters: &'static [Upcaster],
+    patience: Duration,
     metrics: WriterMetrics,
     pulse: Arc<Pulse>,
     stop: CancellationToken,
@@ -192,6 +197,7 @@ impl Writer {
             store: store.clone(),
             facts: Arc::new(Mutex::new(LruCache::new(FACTS_REMEMBERED))),
             upcasters: settings.upcasters,
+            patience: settings.patience,
             metrics: metrics.clone(),
             pulse: Arc::default(),
             stop: CancellationToken::new(),
@@ -207,7 +213,8 @@ impl Writer {
 
     /// Decides, stores durably, answers; a repeated command gets the first result, marked `repeated`.
     ///
-    /// Dropping the future does not take the command back.
+    /// After `WriterSettings::patience` it is [`StoreError::OutcomeUnknown`]. Neither that nor dropping the future takes
+    /// the command back.
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
         let (command_id, correlation_id) = (submission.command_id, submission.correlation_id);
         let mut span = Span::begin("append", Kind::Internal, trace::current().as_deref());
@@ -217,7 +224,9 @@ impl Writer {
             span.set("daybook.stream", submission.stream.to_string());
         }
         let since = Instant::now();
-        let answer = self.submit_within(submission, span.traceparent()).await;
+        let answer = timeout(self.patience, self.submit_within(submission, span.traceparent()))
+            .await
+            .unwrap_or_else(|late| Err(StoreError::OutcomeUnknown(Arc::new(late)).into()));
         self.metrics.answered(&answer, since);
         match &answer {
             Ok(receipt) => {

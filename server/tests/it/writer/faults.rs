@@ -1,5 +1,7 @@
 //! Stores that fail, answers that are lost, queues that are full, writers that end.
 
+use std::time::Duration;
+
 use app::{domain::Rejection, wire::Position};
 use server::write::{
     store::StoreError,
@@ -7,7 +9,10 @@ use server::write::{
 };
 
 use super::{Rig, rejected, replay};
-use crate::write_support::{Fault, TestClock, deposit, open, withdraw};
+use crate::{
+    faulty::Fault,
+    write_support::{TestClock, deposit, open, withdraw},
+};
 
 #[tokio::test]
 async fn a_full_queue_answers_busy_at_once() {
@@ -23,6 +28,45 @@ async fn a_full_queue_answers_busy_at_once() {
     rig.store.release(10);
     assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
     assert!(rig.send(deposit(3, 1, 1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_told_so_and_its_id_tells_what_became_of_it() {
+    let rig = Rig::with(WriterSettings { patience: Duration::from_millis(20), ..WriterSettings::default() }).await;
+    let too_long = |answer: &Result<_, SubmitError>| {
+        matches!(answer, Err(SubmitError::Unavailable(StoreError::OutcomeUnknown(_))))
+    };
+    rig.store.hold();
+    assert!(too_long(&rig.send(open(1, 1)).await));
+    rig.store.release(10);
+    let receipt = loop {
+        let answer = rig.send(open(1, 1)).await;
+        if !too_long(&answer) {
+            break answer.unwrap();
+        }
+    };
+    assert_eq!((receipt.position, receipt.repeated), (Position(1), true));
+    rig.verifies().await;
+}
+
+#[tokio::test]
+async fn a_store_that_goes_away_leaves_nobody_waiting() {
+    let rig = Rig::with_account().await;
+    rig.store.hold();
+    rig.store.script([Some(Fault::HeadMovedThenAway)]);
+    let first = rig.begin(deposit(3, 1, 1));
+    rig.store.appends(3).await;
+    // Behind the first, under the same id.
+    let (second, other) = (rig.begin(deposit(3, 1, 1)), rig.begin(deposit(4, 1, 1)));
+    tokio::task::yield_now().await;
+    rig.store.release(10);
+    for answer in [first, second, other] {
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer, Err(SubmitError::Unavailable(StoreError::Unavailable(_)))), "{answer:?}");
+    }
+    rig.store.away(false);
+    assert_eq!(rig.send(deposit(3, 1, 1)).await.unwrap().position, Position(3));
+    rig.verifies().await;
 }
 
 #[tokio::test]

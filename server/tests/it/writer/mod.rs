@@ -20,8 +20,9 @@ use server::write::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::write_support::{
-    Fault, Faulty, TempLog, TestClock, account, command, deposit, id, open, submission, user, withdraw,
+use crate::{
+    faulty::{Fault, Faulty},
+    write_support::{TempLog, TestClock, account, command, deposit, id, open, submission, user, withdraw},
 };
 
 /// A writer over a log of its own whose store can be made to fail.

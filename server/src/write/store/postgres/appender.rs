@@ -7,12 +7,9 @@
 //! server process that had it is ended: a connection that appends holds an advisory lock of this store's own, and the
 //! next one begins by getting it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use app::wire::{Envelope, Position};
@@ -23,10 +20,8 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
-use super::{Head, InTime as _, Lease, StoreError, broken, head, kind_number};
-
-/// How long an answer may take. Longer than the server waits for a lock, so that it answers first.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+use super::{Head, Lease, StoreError, broken, head, kind_number};
+use crate::write::in_time::{InTime as _, PATIENCE};
 
 /// Both triggers and both conditions are looked at within this one statement. `held` comes first: whoever wants to take
 /// over the lease waits until this is committed.
@@ -152,10 +147,9 @@ impl Appender {
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
             sqlx::query(end).bind(self.key).execute(&mut connection).await?;
             sqlx::query("SELECT pg_advisory_lock($1)").bind(self.key).execute(&mut connection).await?;
-            Ok(connection)
+            Ok::<_, sqlx::Error>(connection)
         };
-        let late = |late| Err(StoreError::Unavailable(Arc::new(late)));
-        let connection = timeout(PATIENCE, work).await.map_or_else(late, |connected| connected.map_err(broken))?;
+        let connection = work.in_time().await.map_err(broken)?;
         self.unsettled.store(false, Ordering::SeqCst);
         Ok(connection)
     }

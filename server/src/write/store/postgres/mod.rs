@@ -21,8 +21,9 @@ use sqlx::{
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
-use self::appender::{Appender, PATIENCE};
+use self::appender::Appender;
 use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of, one_moment};
+use crate::write::in_time::InTime as _;
 
 pub use schema::OpenError;
 
@@ -140,7 +141,8 @@ impl PostgresStore {
             .bind(ids)
             .fetch_all(&self.pool)
             .in_time()
-            .await?;
+            .await
+            .map_err(broken)?;
         rows.iter().map(envelope).collect()
     }
 
@@ -156,7 +158,8 @@ impl PostgresStore {
         .bind(lease.map(|lease| lease.fence))
         .execute(&self.pool)
         .in_time()
-        .await?;
+        .await
+        .map_err(broken)?;
         if saved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::FencedOff) }
     }
 }
@@ -166,7 +169,7 @@ impl EventStore for PostgresStore {
     async fn head(&self) -> Result<Head, StoreError> {
         self.appender.settle().await?;
         let row = sqlx::query("SELECT position, hash, recorded_at FROM log_head").fetch_one(&self.pool);
-        head(&row.in_time().await?)
+        head(&row.in_time().await.map_err(broken)?)
     }
 
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError> {
@@ -202,7 +205,8 @@ impl EventStore for PostgresStore {
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .in_time()
-            .await?;
+            .await
+            .map_err(broken)?;
         rows.iter().map(envelope).collect()
     }
 
@@ -216,7 +220,8 @@ impl EventStore for PostgresStore {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .in_time()
-        .await?;
+        .await
+        .map_err(broken)?;
         rows.iter().map(envelope).collect()
     }
 
@@ -234,7 +239,8 @@ impl EventStore for PostgresStore {
             .bind(name)
             .fetch_optional(&self.pool)
             .in_time()
-            .await?;
+            .await
+            .map_err(broken)?;
         Ok(position.map_or(Position(0), Position::from_i64))
     }
 
@@ -265,7 +271,8 @@ impl EventStore for PostgresStore {
         // All rows: see the appender.
         .fetch_all(&self.pool)
         .in_time()
-        .await?;
+        .await
+        .map_err(broken)?;
         Ok(fences.first().map(|fence| Lease { name: name.to_owned(), fence: *fence }))
     }
 
@@ -273,7 +280,7 @@ impl EventStore for PostgresStore {
         let sql = "UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $3)
             WHERE name = $1 AND fence = $2";
         let renewed = sqlx::query(sql).bind(&lease.name).bind(lease.fence).bind(ttl.as_secs_f64());
-        match renewed.execute(&self.pool).in_time().await?.rows_affected() {
+        match renewed.execute(&self.pool).in_time().await.map_err(broken)?.rows_affected() {
             0 => Err(StoreError::FencedOff),
             _ => Ok(()),
         }
@@ -285,10 +292,11 @@ impl EventStore for PostgresStore {
 async fn listen(pool: PgPool, heard: watch::Sender<Position>) {
     let hear = |position| heard.send_if_modified(|known| std::mem::replace(known, position) != position);
     let follow = async || -> Result<(), StoreError> {
-        let mut listener = PgListener::connect_with(&pool).in_time().await?;
-        listener.listen("daybook_log").in_time().await?;
+        let mut listener = PgListener::connect_with(&pool).in_time().await.map_err(broken)?;
+        listener.listen("daybook_log").in_time().await.map_err(broken)?;
         loop {
-            let seen = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool).in_time().await?;
+            let seen =
+                sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&pool).in_time().await.map_err(broken)?;
             hear(Position::from_i64(seen));
             while let Ok(said) = timeout(LOOK_EVERY, listener.recv()).await {
                 let said = Position(said.map_err(broken)?.payload().parse().unwrap_or_default());
@@ -338,16 +346,6 @@ fn envelope(row: &PgRow) -> Result<Envelope, StoreError> {
 fn hash(row: &PgRow, column: usize) -> Option<Hash> {
     row.try_get::<&[u8], _>(column).ok()?.try_into().ok().map(Hash)
 }
-
-/// A server that is gone without a word, with its machine, would be waited for as long as the system's network has patience.
-trait InTime<T>: Future<Output = Result<T, sqlx::Error>> + Send + Sized {
-    fn in_time(self) -> impl Future<Output = Result<T, StoreError>> + Send {
-        let answer = timeout(PATIENCE, self);
-        async { answer.await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()))).map_err(broken) }
-    }
-}
-
-impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {}
 
 /// A failure before any commit: nothing was stored. Damaged data (class XX) does not pass, everything else may.
 fn broken(error: sqlx::Error) -> StoreError {
