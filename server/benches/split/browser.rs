@@ -68,15 +68,16 @@ async fn latency(
     let (told, mut bare_arrivals) = bare_broadcast(1).await;
     let mut log = Log::new();
 
-    let (mut whole, mut parts, mut sums) = (vec![], vec![], vec![]);
+    let (mut whole, mut parts, mut sums, mut middles) = (vec![], vec![], vec![], vec![]);
     for round in 0..=rounds {
-        let mut times = vec![];
+        let (mut answers, mut times) = (vec![], vec![]);
         // A proxy takes only so many requests of one connection.
         *posting = Connection::open(split.proxy).await;
         for _ in 0..COMMANDS {
             let started = Instant::now();
             let request = deposit_request("/api/v1/commands/DepositMoney", token, account);
             let answer = posting.call(&request).await;
+            answers.push(started.elapsed());
             let position = serde_json::from_slice::<app::wire::Receipt>(&answer).unwrap().position;
             times.extend(until_all(&mut arrivals, 1, position, started).await);
         }
@@ -98,6 +99,10 @@ async fn latency(
         if round > 0 {
             whole.push(ms(p99(&times)));
             sums.push(ms(p99(&sum)));
+            middles.push([&mut answers, &mut times, &mut sum].map(|times| {
+                times.sort_unstable();
+                ms(times[times.len() / 2])
+            }));
             parts.push([ms(p99(&commits)), ms(p99(&messages)), ms(p99(&broadcasts))]);
         }
     }
@@ -105,6 +110,12 @@ async fn latency(
     let (ours, theirs) = (median(&whole), median(&sums));
     println!("\ncommand at the proxy → event in a browser's stream, through Kafka, p99");
     println!("    Daybook {ours:.1} ms, sum of the bare parts {theirs:.1} ms → {:.2} ×", ours / theirs);
+    let middle = |index: usize| median(&middles.iter().map(|middles| middles[index]).collect::<Vec<_>>());
+    let (answered, seen, sum) = (middle(0), middle(1), middle(2));
+    println!(
+        "    medians: answered {answered:.1} ms, in the stream {seen:.1} ms, sum {sum:.1} ms → {:.2} ×",
+        seen / sum
+    );
     println!("    commit {:.1} ms, produce and consume {:.1} ms, broadcast {:.1} ms", part(0), part(1), part(2));
 }
 

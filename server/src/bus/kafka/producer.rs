@@ -111,7 +111,8 @@ impl RelayProducer {
             .set("message.timeout.ms", "0")
             // Java's own: other producers that key by stream find the same partition.
             .set("partitioner", "murmur2_random")
-            .set("linger.ms", "2")
+            // Nobody waits for company: batches form while others are on their way.
+            .set("linger.ms", "0")
             .set("queue.buffering.max.kbytes", "65536");
         let producer = Some(config.create_with_context(Context(acknowledged.clone()))?);
         Ok(Self { producer, acknowledged, topics: Topics::new(&settings.prefix) })
