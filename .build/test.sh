@@ -69,7 +69,7 @@ kafka_is_up() {
 
 step "the compiler" .build/tools.sh compiler
 # In a group of its own, so that it can be ended as a whole.
-setsid .build/tools.sh bundle browser >"$logs/tools" 2>&1 &
+setsid .build/tools.sh bundle browser proxy >"$logs/tools" 2>&1 &
 background=$!
 step "lint" .build/lint.sh
 step "tools" wait_for tools

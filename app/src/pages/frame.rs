@@ -106,8 +106,19 @@ pub(super) fn document(request: &Request, assets: &Assets, sheet: Sheet) -> AnyV
                     {body}
                 </main>
                 {request.viewer.is_some().then(|| foot(request, shown))}
+                {request.viewer.is_some().then(stay)}
             </body>
         </html>
+    }
+    .into_any()
+}
+
+/// Without JavaScript: the sides may be apart, and only the command side renews a session.
+fn stay() -> AnyView {
+    view! {
+        <noscript>
+            <img src="/api/v1/session/renew" alt="" width="0" height="0" />
+        </noscript>
     }
     .into_any()
 }

@@ -324,6 +324,13 @@ pub async fn read(tx: &mut Tx, after: Position, limit: u32) -> Result<Vec<Envelo
     rows.iter().map(envelope).collect()
 }
 
+/// The hashes of the next events behind `after` and up to `to`, with their positions; some thousands at most.
+pub async fn hashes(tx: &mut Tx, after: Position, to: Position) -> Result<Vec<(Position, Hash)>, DbError> {
+    let sql = "SELECT position, hash FROM feed WHERE position > ? AND position <= ? ORDER BY position LIMIT 10000";
+    let rows = Sql::new(sql).bind(after.as_i64()).bind(to.as_i64()).fetch_all(tx).await?;
+    rows.iter().map(|row| Ok((position(row, "position")?, hash(row)?))).collect()
+}
+
 /// The events of a stream before the position `before`, in order.
 pub async fn read_stream_before(tx: &mut Tx, stream: StreamId, before: Position) -> Result<Vec<Envelope>, DbError> {
     let rows = Sql::new(

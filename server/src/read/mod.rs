@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use app::wire::{Envelope, Parked, Position, ProjectionStatus, ReadStatus};
+use app::wire::{Envelope, GENESIS, Hash, Parked, Position, ProjectionStatus, ReadStatus, log_hash};
 use tokio::{
     sync::{broadcast, watch},
     time::MissedTickBehavior,
@@ -52,13 +52,17 @@ const LATER: i64 = 10_000_000;
 
 /// The log is not the one that this node's views were made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the views hold position {last}, but the log ends at {log}: it was replaced by an older one. If that was meant, delete the \
-     read database and start again: it is built from the log"
-)]
-pub struct Replaced {
-    pub last: Position,
-    pub log: Position,
+pub enum Replaced {
+    #[error(
+        "the views hold position {last}, but the log ends at {log}: it was replaced by an older one. If that was meant, \
+         delete the read database and start again: it is built from the log"
+    )]
+    Older { last: Position, log: Position },
+    #[error(
+        "the views hold other events up to position {position} than the log does: it was replaced by another one. If that was \
+         meant, delete the read database and start again: it is built from the log"
+    )]
+    Another { position: Position },
 }
 
 /// A query node at work.
@@ -235,25 +239,52 @@ impl ReadSide {
         }
     }
 
-    /// Returns once the command side says that the log ends before what this node has of it, though it says so well after
-    /// that was recorded: the log was replaced by an older one.
+    /// Returns once what the command side says of the log is not what this node has of it: that it ends earlier, though
+    /// that is said well after what is here was recorded; or that it has another hash where it ends.
     pub async fn replaced(&self) -> Replaced {
-        let mut head = self.head.clone();
+        let (mut head, mut feed) = (self.head.clone(), self.feed.position());
+        // The hash of the whole log up to there, of the events that are here.
+        let (mut known, mut hash) = (Position(0), GENESIS);
         loop {
-            let said = *head.borrow_and_update();
+            let (said, here) = (*head.borrow_and_update(), *feed.borrow_and_update());
+            let ahead = said.is_some_and(|said| said.position > here);
             if let Some(LogHead { position, at, .. }) = said
-                && position < *self.feed.position().borrow()
+                && position < here
                 && let Ok(Some(last)) = self.last().await
                 && position < last.position
                 && at > last.recorded_at.saturating_add(LATER)
             {
-                return Replaced { last: last.position, log: position };
+                return Replaced::Older { last: last.position, log: position };
             }
-            if head.changed().await.is_err() {
+            if let Some(said) = said.filter(|said| known < said.position && !ahead) {
+                // What is not to be read now is read at the next head.
+                if let Ok(found) = self.log_hash(known, hash, said.position).await {
+                    (known, hash) = (said.position, found);
+                    if hash != said.hash {
+                        return Replaced::Another { position: known };
+                    }
+                }
+            }
+            let changed = tokio::select! {
+                changed = head.changed() => changed,
+                changed = feed.changed(), if ahead => changed,
+            };
+            if changed.is_err() {
                 // The bus is gone: the node stops.
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// The log's hash at `to`, from that at `after` on.
+    async fn log_hash(&self, mut after: Position, mut hash: Hash, to: Position) -> Result<Hash, DbError> {
+        while after < to {
+            let hashes = feed::hashes(&mut self.db.read().await?, after, to).await?;
+            let Some(last) = hashes.last() else { return Err(DbError::failed("the feed is shorter than it was")) };
+            after = last.0;
+            hash = hashes.iter().fold(hash, |hash, (_, event)| log_hash(&hash, event));
+        }
+        Ok(hash)
     }
 
     /// What this node knows of itself.

@@ -32,7 +32,7 @@ use super::{
             microseconds since 1970, ids are UUIDs that a client may choose."
     ),
     paths(
-        session::sign_in, session::sign_out, session::renew,
+        session::sign_in, session::sign_out, session::renew, session::keep,
         accounts::accounts, accounts::account, accounts::statement, accounts::transfers, accounts::transfer,
         accounts::trial_balance, events::events, events::stream, status::status, status::retry,
         users::users,

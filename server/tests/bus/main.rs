@@ -9,6 +9,7 @@ mod described;
 mod history;
 mod parts;
 mod people;
+mod proxied;
 mod relay;
 mod replay;
 mod restored;

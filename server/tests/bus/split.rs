@@ -136,3 +136,67 @@ async fn sides_that_are_apart_keep_every_promise_that_they_keep_together() {
         }
     }
 }
+
+/// W2, W3, W4 with four processes that write to one log.
+#[tokio::test(flavor = "multi_thread")]
+async fn w2_w3_w4_hold_with_four_command_nodes_on_the_same_and_on_different_accounts() {
+    const EACH: i64 = 20;
+    let http = Client::new();
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let bus = format!("kafka://{}/{}", Cluster::shared().brokers, postgres::unique("four"));
+    let write = postgres::empty_database().await;
+    said(daybook().args(["migrate", "--write-db-admin", &write, "--write-db", &write, "--data-dir", &path("0")]));
+    let key = path("session.key");
+    let mut nodes = ["0", "1", "2", "3"].map(|name| {
+        let place = ["--data-dir", &path(name), "--write-db", &write, "--session-key-file", &key];
+        Node::start(&[&["--role", "command", "--bus", &bus], &place[..]].concat())
+    });
+    add_admin(daybook().args(["--data-dir", &path("0")]).env("DAYBOOK_WRITE_DB", &write));
+    for node in &mut nodes {
+        node.ready(&http).await;
+    }
+    let token = sign_in(&http, &nodes[0].base()).await;
+    let accounts: Vec<Uuid> = (0..=nodes.len()).map(|_| Uuid::now_v7()).collect();
+    for account in &accounts {
+        let fields = json!({ "account_id": account, "name": "Account", "currency": "CZK" });
+        nodes[0].send(&http, &token, "OpenAccount", fields).await;
+    }
+    let deposit = async |node: &Node, id: Uuid, account: Uuid, version: Option<i64>| {
+        let command = http.post(node.url("/api/v1/commands/DepositMoney")).bearer_auth(&token);
+        let command = version.iter().fold(command, |command, version| command.header("if-match", version.to_string()));
+        let command = command.header("idempotency-key", id.to_string());
+        let answer = command.json(&json!({ "account_id": account, "amount": 1 })).send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+
+    // Each node to the account that all write to, and to one of its own; every command to its neighbour too.
+    let work = nodes.iter().enumerate().map(|(at, node)| {
+        let (neighbour, shared, own) = (&nodes[(at + 1) % nodes.len()], accounts[0], accounts[at + 1]);
+        async move {
+            for _ in 0..EACH {
+                for account in [shared, own] {
+                    let id = Uuid::now_v7();
+                    let answers = tokio::join!(deposit(node, id, account, None), deposit(neighbour, id, account, None));
+                    let (first, second) = answers;
+                    assert_eq!((first.0, second.0), (StatusCode::OK, StatusCode::OK), "{first:?} {second:?}");
+                    assert_eq!(first.1["position"], second.1["position"]);
+                    assert_ne!(first.1["repeated"], second.1["repeated"]);
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(work).await;
+    // All at the same version of one account: one comes through.
+    let before = 1 + 4 * EACH;
+    for version in before..before + EACH {
+        let at_once = nodes.iter().map(|node| deposit(node, Uuid::now_v7(), accounts[0], Some(version)));
+        let answers = futures_util::future::join_all(at_once).await;
+        let mut statuses: Vec<_> = answers.iter().map(|(status, _)| status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412, 412, 412], "{answers:?}");
+    }
+    let verified = said(daybook().args(["verify", "--write-db", &write, "--data-dir", &path("0")]));
+    let events = 5 + 8 * EACH + EACH;
+    assert!(verified.contains(&format!("{events} events")), "{verified}");
+}

@@ -19,16 +19,20 @@ use crate::services::{
     topic::{admin, client, options},
 };
 
-/// Commands that have to go on, whatever becomes of the brokers.
-struct Unaffected<'a>(&'a Bank, u64);
+/// Commands that have to go on, whatever becomes of the brokers: how many were refused, or not answered in time.
+struct Unaffected<'a>(&'a Bank, [u64; 2]);
 
 impl<'a> Unaffected<'a> {
     fn from_here(bank: &'a Bank) -> Self {
-        Self(bank, bank.counts.unavailable.load(Ordering::Relaxed))
+        Self(bank, Self::counts(bank))
+    }
+
+    fn counts(bank: &Bank) -> [u64; 2] {
+        [&bank.counts.unavailable, &bank.counts.unanswered].map(|count| count.load(Ordering::Relaxed))
     }
 
     fn holds(self) {
-        assert_eq!(self.0.counts.unavailable.load(Ordering::Relaxed), self.1, "B2: a command was answered 503");
+        assert_eq!(Self::counts(self.0), self.1, "B2: commands were answered 503, or not within the client's patience");
     }
 }
 

@@ -14,7 +14,7 @@ use app::{
     },
     wire::{
         Actor, Envelope, Event, GENESIS, Hash, Metadata, Position, ProjectionEvent, StreamId, StreamKind, Version,
-        encode, event_hash,
+        encode, event_hash, log_hash,
     },
 };
 use async_trait::async_trait;
@@ -338,7 +338,8 @@ impl Log {
 
     /// The log as it is now.
     pub fn set(&self, events: Vec<Envelope>) {
-        let head = LogHead { position: Position(events.len() as u64), hash: GENESIS, at: now() };
+        let hash = events.iter().fold(GENESIS, |hash, event| log_hash(&hash, &event.hash));
+        let head = LogHead { position: Position(events.len() as u64), hash, at: now() };
         *self.events.lock().unwrap() = events;
         self.head.send_replace(Some(head));
     }
@@ -371,8 +372,8 @@ impl LogSource for Log {
     }
 
     async fn head(&self) -> Result<LogHead, BusError> {
-        let position = self.events.lock().unwrap().last().map_or(Position(0), |event| event.position);
-        Ok(LogHead { position, hash: GENESIS, at: now() })
+        let head = *self.head.borrow();
+        Ok(LogHead { at: now(), ..head.unwrap() })
     }
 
     async fn hash_of(&self, stream: StreamId, version: Version) -> Result<Option<Hash>, BusError> {

@@ -106,7 +106,9 @@ async fn several_that_migrate_at_once_wait_for_each_other_and_a_database_of_anot
     let error = PostgresStore::open(&url).await.err().unwrap();
     assert!(matches!(error, OpenError::Older { found: 0, .. }), "{error}");
 
-    let at_once = (0..4).map(|_| PostgresStore::migrate(&url, None));
+    let role = unique("node");
+    run(server().await, format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let at_once = (0..8).map(|_| PostgresStore::migrate(&url, Some(&role)));
     for migrated in futures_util::future::join_all(at_once).await {
         migrated.unwrap();
     }

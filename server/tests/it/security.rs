@@ -294,6 +294,11 @@ async fn a_browser_that_only_reads_stays_signed_in() {
     assert!(half_over.headers()["set-cookie"].to_str().unwrap().starts_with("daybook=fresh;"));
     let young = ask(&router, page("daybook=890")).await;
     assert!(!young.headers().contains_key("set-cookie"));
+    // A page of the query side, which renews nothing, has the browser ask the command side.
+    let asked = Request::get("/api/v1/session/renew").header("cookie", "daybook=300").body(Body::empty()).unwrap();
+    let renewed = ask(&router, asked).await;
+    assert_eq!(renewed.status(), 204);
+    assert!(renewed.headers()["set-cookie"].to_str().unwrap().starts_with("daybook=fresh;"));
     let program = Request::get("/api/docs").header("authorization", "Bearer 300").body(Body::empty()).unwrap();
     assert!(!ask(&router, program).await.headers().contains_key("set-cookie"));
 }
@@ -337,6 +342,7 @@ async fn who_may_what_on_every_route() {
 
     let known: &[(&str, String, [u16; 4])] = &[
         // nobody, Anna, Béla, admin
+        ("/api/v1/session/renew", "/api/v1/session/renew".to_owned(), [NOBODY, 204, 204, 204]),
         ("/api/v1/accounts", "/api/v1/accounts".to_owned(), [NOBODY, 200, 200, 200]),
         ("/api/v1/accounts/{id}", format!("/api/v1/accounts/{account}"), [NOBODY, 200, 404, 200]),
         ("/api/v1/accounts/{id}/statement", format!("/api/v1/accounts/{account}/statement"), [NOBODY, 200, 404, 200]),

@@ -18,7 +18,11 @@ use rdkafka::{
 };
 use tokio::sync::watch;
 
-use super::{sent, settings::KafkaSettings, topics::Topics};
+use super::{
+    sent,
+    settings::{KafkaSettings, usually},
+    topics::Topics,
+};
 use crate::trace::{self, Kind, Span};
 
 /// Events that are sent and not acknowledged, at most.
@@ -110,10 +114,10 @@ impl RelayProducer {
             .set("enable.gapless.guarantee", "true")
             .set("message.timeout.ms", "0")
             // Java's own: other producers that key by stream find the same partition.
-            .set("partitioner", "murmur2_random")
-            // Nobody waits for company: batches form while others are on their way.
-            .set("linger.ms", "0")
-            .set("queue.buffering.max.kbytes", "65536");
+            .set("partitioner", "murmur2_random");
+        // Nobody waits for company: batches form while others are on their way.
+        usually(&mut config, "linger.ms", "0");
+        usually(&mut config, "queue.buffering.max.kbytes", "65536");
         let producer = Some(config.create_with_context(Context(acknowledged.clone()))?);
         Ok(Self { producer, acknowledged, topics: Topics::new(&settings.prefix) })
     }

@@ -40,8 +40,8 @@ pub enum SettingsError {
     NotAPair(String),
     #[error("{0} is Daybook's own to set: what it promises rests on it")]
     Ours(String),
-    #[error("{key}={value}: this daybook speaks no TLS to Kafka (build it with --features kafka-tls)")]
-    NoTls { key: String, value: String },
+    #[error("{key}: this daybook speaks no TLS to Kafka (build it with --features kafka-tls)")]
+    NoTls { key: String },
     #[error("{0}")]
     Refused(String),
     #[error("the value of {key} is to come from {from}: {why}")]
@@ -49,7 +49,7 @@ pub enum SettingsError {
 }
 
 /// What the promises of the bus rest on.
-const OURS: [&str; 16] = [
+const OURS: [&str; 17] = [
     "acks",
     "auto.offset.reset",
     "bootstrap.servers",
@@ -64,6 +64,7 @@ const OURS: [&str; 16] = [
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "message.timeout.ms",
+    "partitioner",
     "request.required.acks",
     "transactional.id",
 ];
@@ -138,7 +139,7 @@ impl KafkaSettings {
             value.to_owned()
         };
         if !cfg!(feature = "kafka-tls") && needs_tls(key, &value) {
-            return Err(SettingsError::NoTls { key: key.to_owned(), value });
+            return Err(SettingsError::NoTls { key: key.to_owned() });
         }
         self.config.insert(key.to_owned(), value);
         Ok(())
@@ -176,10 +177,17 @@ impl KafkaSettings {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "earliest")
-            .set("queued.max.messages.kbytes", "16384")
-            .set("fetch.wait.max.ms", "100");
+            .set("auto.offset.reset", "earliest");
+        usually(&mut config, "queued.max.messages.kbytes", "16384");
+        usually(&mut config, "fetch.wait.max.ms", "100");
         config
+    }
+}
+
+/// Unless `--kafka-config` says otherwise.
+pub(super) fn usually(config: &mut ClientConfig, key: &str, value: &str) {
+    if config.get(key).is_none() {
+        config.set(key, value);
     }
 }
 

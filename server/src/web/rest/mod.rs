@@ -47,6 +47,7 @@ pub fn routes() -> Vec<Route> {
         ("post", "/api/v1/session", post(session::sign_in)),
         ("delete", "/api/v1/session", axum::routing::delete(session::sign_out)),
         ("post", "/api/v1/session/renew", post(session::renew)),
+        ("get", "/api/v1/session/renew", get(session::keep)),
         ("post", "/api/v1/commands/{command}", post(commands::send)),
     ]);
     #[cfg(feature = "query")]

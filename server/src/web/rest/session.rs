@@ -87,6 +87,14 @@ pub async fn renew(
     Ok((set, Json(renewed.into())))
 }
 
+/// The same for a page without JavaScript, which asks for it like for a picture: the edge renews a browser's session that is
+/// half over with whatever it gets.
+#[utoipa::path(get, path = "/api/v1/session/renew", tag = "Session", responses((status = 204, description = "Renewed if half over")))]
+pub async fn keep(State(state): State<AppState>, SignedIn(_): SignedIn) -> Result<StatusCode, Problem> {
+    super::sessions(&state)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Only a browser that lives on its cookie gets another one.
 fn cookie(via: Via, cookie: impl FnOnce() -> String) -> Cookies {
     AppendHeaders((via == Via::Cookie).then(|| (header::SET_COOKIE, cookie())))

@@ -91,6 +91,9 @@ pub(super) async fn migrate(admin_url: &str, role: Option<&str>) -> Result<(), O
     })?;
     if let Some(role) = role.filter(|role| *role != options.get_username()) {
         let mut transaction = connection.begin().await.map_err(broken)?;
+        // Two that grant at the same moment would fail, other than by waiting for each other.
+        let lock = "SELECT pg_advisory_xact_lock(hashtext('daybook grants'))";
+        sqlx::raw_sql(lock).execute(&mut *transaction).await.map_err(broken)?;
         let role = role.replace('"', "\"\"");
         for grant in GRANTS {
             let sql = AssertSqlSafe(format!("GRANT {grant} TO \"{role}\""));
