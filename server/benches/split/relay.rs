@@ -53,7 +53,7 @@ fn produce(settings: &KafkaSettings, messages: &[OwnedMessage]) {
     let topic = Topics::new(&settings.prefix).events;
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.brokers);
-    config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "2");
+    config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "0");
     config.set("partitioner", "murmur2_random").set("queue.buffering.max.kbytes", "65536");
     let producer: ThreadedProducer<DefaultProducerContext> = config.create().unwrap();
     for message in messages {

@@ -256,13 +256,12 @@ impl ReadSide {
             {
                 return Replaced::Older { last: last.position, log: position };
             }
-            if let Some(said) = said.filter(|said| known < said.position && !ahead) {
-                // What is not to be read now is read at the next head.
-                if let Ok(found) = self.log_hash(known, hash, said.position).await {
-                    (known, hash) = (said.position, found);
-                    if hash != said.hash {
-                        return Replaced::Another { position: known };
-                    }
+            if let Some(said) = said.filter(|said| known <= said.position && !ahead) {
+                match self.further(&mut known, &mut hash, said.position).await {
+                    Ok(()) if hash != said.hash => return Replaced::Another { position: known },
+                    Ok(()) => {}
+                    // It goes on from there at the next head.
+                    Err(error) => tracing::debug!(%error, after = known.0, "the hashes of the feed could not be read"),
                 }
             }
             let changed = tokio::select! {
@@ -276,15 +275,15 @@ impl ReadSide {
         }
     }
 
-    /// The log's hash at `to`, from that at `after` on.
-    async fn log_hash(&self, mut after: Position, mut hash: Hash, to: Position) -> Result<Hash, DbError> {
-        while after < to {
-            let hashes = feed::hashes(&mut self.db.read().await?, after, to).await?;
-            let Some(last) = hashes.last() else { return Err(DbError::failed("the feed is shorter than it was")) };
-            after = last.0;
-            hash = hashes.iter().fold(hash, |hash, (_, event)| log_hash(&hash, event));
+    /// Carries the log's hash, which is known up to a position, on to `to`.
+    async fn further(&self, known: &mut Position, hash: &mut Hash, to: Position) -> Result<(), DbError> {
+        while *known < to {
+            let hashes = feed::hashes(&mut self.db.read().await?, *known, to).await?;
+            let Some((last, _)) = hashes.last() else { return Err(DbError::failed("the feed is shorter than it was")) };
+            *known = *last;
+            *hash = hashes.iter().fold(*hash, |hash, (_, event)| log_hash(&hash, event));
         }
-        Ok(hash)
+        Ok(())
     }
 
     /// What this node knows of itself.

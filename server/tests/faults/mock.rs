@@ -27,7 +27,7 @@ pub async fn misbehaves() -> (u64, String) {
     settings.set("request.timeout.ms=1500").unwrap();
     // This mock does not look at sequence numbers. What is behind a request that failed would stay, where a real broker
     // refuses it: so all that is sent to a partition goes out in one.
-    settings.set("linger.ms=100").unwrap();
+    settings.set("linger.ms=500").unwrap();
     settings.set(&format!("socket.timeout.ms={}", LOST.as_millis())).unwrap();
     let names = topics(&settings);
     for (name, partitions) in [(&names.events, 3), (&names.control, 1), (&names.replay, 1), (&names.people, 1)] {

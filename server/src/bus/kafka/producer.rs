@@ -116,7 +116,10 @@ impl RelayProducer {
             // Java's own: other producers that key by stream find the same partition.
             .set("partitioner", "murmur2_random");
         // Nobody waits for company: batches form while others are on their way.
-        usually(&mut config, "linger.ms", "0");
+        if config.get("queue.buffering.max.ms").is_none() {
+            // The same under another name.
+            usually(&mut config, "linger.ms", "0");
+        }
         usually(&mut config, "queue.buffering.max.kbytes", "65536");
         let producer = Some(config.create_with_context(Context(acknowledged.clone()))?);
         Ok(Self { producer, acknowledged, topics: Topics::new(&settings.prefix) })

@@ -13,10 +13,8 @@ use sqlx::{PgPool, SqlitePool};
 use tokio::sync::watch;
 
 use super::HashedPassword;
-use crate::{
-    bus::{Person, PersonChange},
-    write::in_time::InTime as _,
-};
+use crate::bus::{Person, PersonChange};
+use crate::write::in_time::InTime as _;
 
 /// Most characters in a name; most bytes in an e-mail.
 const NAME_MAX: usize = 80;

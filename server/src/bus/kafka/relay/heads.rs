@@ -14,9 +14,9 @@ impl Go<'_> {
         let mut appended = self.parts.appended.clone();
         loop {
             let own = *appended.borrow_and_update();
-            // Another node may have appended since.
+            // Another node may have appended since, or the log have failed over to a copy.
             let stored = self.parts.log.head().await?;
-            let head = own.filter(|own| own.position >= stored.position).unwrap_or(stored);
+            let head = own.filter(|own| own.position > stored.position).unwrap_or(stored);
             self.say(LogHead { at: head.at.max(stored.at), ..head }).await?;
             tokio::time::sleep(PAUSE).await;
             if matches!(tokio::time::timeout(TICK, appended.changed()).await, Ok(Err(_))) {
