@@ -99,10 +99,8 @@ async fn latency(
         if round > 0 {
             whole.push(ms(p99(&times)));
             sums.push(ms(p99(&sum)));
-            middles.push([&mut answers, &mut times, &mut sum].map(|times| {
-                times.sort_unstable();
-                ms(times[times.len() / 2])
-            }));
+            middles
+                .push([&answers, &times, &sum].map(|times| median(&times.iter().copied().map(ms).collect::<Vec<_>>())));
             parts.push([ms(p99(&commits)), ms(p99(&messages)), ms(p99(&broadcasts))]);
         }
     }
