@@ -14,6 +14,7 @@ mod people;
 pub mod projections;
 pub mod queries;
 pub mod rebuild;
+mod replaced;
 mod runner;
 pub mod sql;
 mod tail;
@@ -23,13 +24,14 @@ use std::{
     time::Duration,
 };
 
-use app::wire::{Envelope, GENESIS, Hash, Parked, Position, ProjectionStatus, ReadStatus, log_hash};
+use app::wire::{Envelope, Parked, Position, ProjectionStatus, ReadStatus};
 use tokio::{
     sync::{broadcast, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::replaced::Replaced;
 use self::{
     changes::{Committed, Reset},
     database::{ReadDb, ReadDbError},
@@ -47,23 +49,6 @@ const BACKLOG: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A `LogHead` older than this says nothing of how far behind this node is, microseconds.
 const HEAD_IS_NEWS: i64 = 10_000_000;
-/// Clocks of command nodes may differ by so much, microseconds.
-const LATER: i64 = 10_000_000;
-
-/// The log is not the one that this node's views were made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Replaced {
-    #[error(
-        "the views hold position {last}, but the log ends at {log}: it was replaced by an older one. If that was meant, \
-         delete the read database and start again: it is built from the log"
-    )]
-    Older { last: Position, log: Position },
-    #[error(
-        "the views hold other events up to position {position} than the log does: it was replaced by another one. If that was \
-         meant, delete the read database and start again: it is built from the log"
-    )]
-    Another { position: Position },
-}
 
 /// A query node at work.
 pub struct ReadSide {
@@ -237,53 +222,6 @@ impl ReadSide {
             Some(heard) => position < *self.first_head.get_or_init(|| heard),
             None => position < self.had || self.had == Position(0),
         }
-    }
-
-    /// Returns once what the command side says of the log is not what this node has of it: that it ends earlier, though
-    /// that is said well after what is here was recorded; or that it has another hash where it ends.
-    pub async fn replaced(&self) -> Replaced {
-        let (mut head, mut feed) = (self.head.clone(), self.feed.position());
-        // The hash of the whole log up to there, of the events that are here.
-        let (mut known, mut hash) = (Position(0), GENESIS);
-        loop {
-            let (said, here) = (*head.borrow_and_update(), *feed.borrow_and_update());
-            let ahead = said.is_some_and(|said| said.position > here);
-            if let Some(LogHead { position, at, .. }) = said
-                && position < here
-                && let Ok(Some(last)) = self.last().await
-                && position < last.position
-                && at > last.recorded_at.saturating_add(LATER)
-            {
-                return Replaced::Older { last: last.position, log: position };
-            }
-            if let Some(said) = said.filter(|said| known <= said.position && !ahead) {
-                match self.further(&mut known, &mut hash, said.position).await {
-                    Ok(()) if hash != said.hash => return Replaced::Another { position: known },
-                    Ok(()) => {}
-                    // It goes on from there at the next head.
-                    Err(error) => tracing::debug!(%error, after = known.0, "the hashes of the feed could not be read"),
-                }
-            }
-            let changed = tokio::select! {
-                changed = head.changed() => changed,
-                changed = feed.changed(), if ahead => changed,
-            };
-            if changed.is_err() {
-                // The bus is gone: the node stops.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// Carries the log's hash, which is known up to a position, on to `to`.
-    async fn further(&self, known: &mut Position, hash: &mut Hash, to: Position) -> Result<(), DbError> {
-        while *known < to {
-            let hashes = feed::hashes(&mut self.db.read().await?, *known, to).await?;
-            let Some((last, _)) = hashes.last() else { return Err(DbError::failed("the feed is shorter than it was")) };
-            *known = *last;
-            *hash = hashes.iter().fold(*hash, |hash, (_, event)| log_hash(&hash, event));
-        }
-        Ok(())
     }
 
     /// What this node knows of itself.

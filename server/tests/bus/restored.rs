@@ -254,6 +254,12 @@ async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_o
     shows(&node, &http, token, account, 105).await;
     let said = refused();
     assert!(said.contains("it was replaced by another one"), "{said}");
+    // Nor once it is longer, and goes on by events that do not follow from what is here.
+    let longer = node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 1 })).await;
+    assert!(longer["position"].as_u64() > last["position"].as_u64());
+    shows(&node, &http, token, account, 106).await;
+    let said = refused();
+    assert!(said.contains("it was replaced by another one"), "{said}");
     let credentials = json!({ "email": "ann@example.org", "password": password });
     let signed_in = http.post(node.url("/api/v1/session")).json(&credentials).send().await.unwrap();
     assert!(signed_in.status().is_success());

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -22,6 +23,7 @@ use crate::services::node::{LONG, Node, add_admin, daybook, said};
 pub struct Embedded {
     pub node: Node,
     pub http: Client,
+    metrics: String,
     data: PathBuf,
 }
 
@@ -31,10 +33,12 @@ impl Embedded {
         rustls::crypto::ring::default_provider().install_default().ok();
         add_admin(daybook().arg("--data-dir").arg(data));
         let log = data.with_extension("log");
-        let mut node = Node::start_logged(&["--data-dir", &data.display().to_string()], &log);
+        let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let folder = data.display().to_string();
+        let mut node = Node::start_logged(&["--data-dir", &folder, "--metrics-listen", &metrics], &log);
         let http = Client::new();
         node.ready(&http).await;
-        Self { node, http, data: data.to_owned() }
+        Self { node, http, metrics, data: data.to_owned() }
     }
 
     pub fn doors(&self) -> Doors {
@@ -53,6 +57,14 @@ impl Embedded {
         let body = answer.json().await.unwrap();
         assert!(status.is_success(), "{path} answered {status}: {body}");
         body
+    }
+
+    /// How many live streams it says are open.
+    pub async fn live_streams(&self) -> usize {
+        let url = format!("http://{}/metrics", self.metrics);
+        let said = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        let streams = said.lines().find_map(|line| line.strip_prefix("daybook_live_subscribers "));
+        streams.unwrap().parse().unwrap()
     }
 
     async fn events(&self, bank: &Bank) -> Vec<Value> {

@@ -133,7 +133,7 @@ async fn in_one_process(summary: Summary, mut choices: Choices, times: Times) {
     }
     if times.wants("live") {
         let trial = summary.try_out("live readers who take nothing");
-        let found = live::slow_reader(choices, 2 * RATE).await;
+        let found = live::slow_reader(choices, 2 * RATE, 500 * n).await;
         trial.found(1, found);
         let streams = setting("DAYBOOK_TEST_STREAMS", 2_000);
         let trial = summary.try_out("live streams opened and dropped");

@@ -8,7 +8,7 @@ use app::{
 use axum::{Json, extract::State, http::HeaderMap};
 
 use super::{
-    super::{AppState, SignedIn, problem::new_id},
+    super::{AppState, Problem, SignedIn, problem::new_id},
     Answer,
     input::{JsonBody, Segment},
     wanted::unreadable,
@@ -20,7 +20,7 @@ pub async fn send(
     SignedIn(viewer): SignedIn,
     Segment(name): Segment<String>,
     headers: HeaderMap,
-    body: Result<JsonBody, super::super::Problem>,
+    body: Result<JsonBody, Problem>,
 ) -> Answer<Receipt> {
     let port = super::commands(&state)?;
     // Before the body: an unknown command is unknown, whatever was sent with it.
@@ -35,7 +35,19 @@ pub async fn send(
     let expected = header_text(&headers, "If-Match")?
         .map(|version| version.parse::<Version>().map_err(|_| unreadable("If-Match", version)))
         .transpose()?;
-    Ok(Json(port.send(&viewer, command_id, command, expected).await?))
+    port.send(&viewer, command_id, command, expected).await.map(Json).map_err(|error| unanswered(error, command_id))
+}
+
+/// Says under which id a command that may have been done can be sent again.
+fn unanswered(error: AppError, id: CommandId) -> Problem {
+    let unavailable = matches!(error, AppError::Unavailable { .. });
+    let mut problem = Problem::from(error);
+    if unavailable {
+        problem.detail +=
+            &format!("; the command may be done all the same: with `Idempotency-Key: {id}` it is done once");
+        problem.members.insert("command_id".to_owned(), id.to_string().into());
+    }
+    problem
 }
 
 impl JsonBody {
@@ -60,4 +72,20 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
         return Err(AppError::invalid(name, "this header is given twice"));
     }
     Ok(value.transpose()?.map(|text| text.trim().trim_matches('"')))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn who_is_told_to_come_back_is_told_with_which_id() {
+        let id = CommandId(Uuid::from_u128(7));
+        let problem = unanswered(AppError::Unavailable { retry_after: 1 }, id);
+        assert_eq!(problem.members["command_id"], id.to_string());
+        assert!(problem.detail.contains(&format!("Idempotency-Key: {id}")), "{}", problem.detail);
+        assert_eq!(unanswered(AppError::NotFound, id).detail, AppError::NotFound.to_string());
+    }
 }
