@@ -136,7 +136,7 @@ async fn b3_topics_made_again_are_read_by_clients_that_knew_later_leaders_of_the
     let mut end = 600;
     log.set(history.events[..end].to_vec());
     reading.has(&history.events[..end]).await;
-    while !reads_to_the_end(&settings, &reading) {
+    while !reads_to_the_end(&settings, &reading).await {
         end += 1;
         assert!(end <= history.events.len(), "{:?}", reading.status());
         log.set(history.events[..end].to_vec());
@@ -146,13 +146,22 @@ async fn b3_topics_made_again_are_read_by_clients_that_knew_later_leaders_of_the
     relay.stop().await;
 }
 
-/// Whether each partition was read to its last message, and none beyond it, as one of a topic that was deleted may be.
-fn reads_to_the_end(settings: &KafkaSettings, reading: &Reading) -> bool {
+/// Whether each partition is read to its last message, and none beyond it, as one of a topic that was deleted may be; it is
+/// said a moment later.
+async fn reads_to_the_end(settings: &KafkaSettings, reading: &Reading) -> bool {
     let messages = all_messages(settings, &topics(settings).events);
-    reading.status().partitions.iter().all(|read| {
-        let here = messages.iter().filter(|message| message.partition() == read.partition);
-        here.map(Message::offset).max().is_none_or(|last| read.offset == last)
-    })
+    let is_at_end = || {
+        reading.status().partitions.iter().all(|read| {
+            let here = messages.iter().filter(|message| message.partition() == read.partition);
+            here.map(Message::offset).max().is_none_or(|last| read.offset == last)
+        })
+    };
+    let said = async {
+        while !is_at_end() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), said).await.is_ok()
 }
 
 fn damaged(events: &[Envelope], at: &[usize], damage: fn(&mut Envelope)) -> Vec<Envelope> {

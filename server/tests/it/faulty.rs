@@ -21,6 +21,10 @@ pub enum Fault {
     /// Another was faster, and the store does not answer any more.
     HeadMovedThenAway,
     Unavailable,
+    /// Not stored, and the store does not answer any more: what a killed process leaves behind.
+    Away,
+    /// Neither this one nor any other is stored; the rest works.
+    Full,
     /// Stored, but the answer is lost.
     UnknownStored,
     /// Not stored, and the answer is lost.
@@ -29,6 +33,15 @@ pub enum Fault {
     Panic,
     /// Stored, the answer is lost, and the store does not answer any more.
     UnknownStoredThenAway,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Works,
+    /// Nothing can be appended.
+    Full,
+    /// All that can be known of the store is that it is away.
+    Away,
 }
 
 /// Passes on what it is asked, unless a test wants it otherwise.
@@ -44,8 +57,7 @@ pub struct Faulty {
     slow: Mutex<Option<StreamId>>,
     slow_gate: Semaphore,
     slow_reads: watch::Sender<usize>,
-    /// All that can be known of the store is that it is away.
-    away: watch::Sender<bool>,
+    state: watch::Sender<State>,
 }
 
 impl Faulty {
@@ -60,7 +72,7 @@ impl Faulty {
             slow: Mutex::default(),
             slow_gate: Semaphore::new(0),
             slow_reads: watch::Sender::new(0),
-            away: watch::Sender::new(false),
+            state: watch::Sender::new(State::Works),
         })
     }
 
@@ -94,7 +106,12 @@ impl Faulty {
     }
 
     pub fn away(&self, away: bool) {
-        self.away.send_replace(away);
+        self.state.send_replace(if away { State::Away } else { State::Works });
+    }
+
+    /// Waits until nothing can be appended any more.
+    pub async fn fails(&self) {
+        self.state.subscribe().wait_for(|state| *state != State::Works).await.unwrap();
     }
 
     /// Waits until so many appends were begun.
@@ -111,8 +128,11 @@ impl Faulty {
         self.appends.send_modify(|begun| *begun += 1);
         self.gate.acquire().await.unwrap().forget();
         self.check()?;
-        let fault = self.script.lock().unwrap().pop_front().flatten();
         let lost = || Arc::new(sqlx::Error::WorkerCrashed);
+        if *self.state.borrow() == State::Full {
+            return Err(StoreError::Unavailable(lost()));
+        }
+        let fault = self.script.lock().unwrap().pop_front().flatten();
         match fault {
             None => append.await,
             Some(Fault::Panic) => panic!("a bug, as a test wants it"),
@@ -121,6 +141,14 @@ impl Faulty {
                 Err(StoreError::HeadMoved)
             }
             Some(Fault::Unavailable) => Err(StoreError::Unavailable(lost())),
+            Some(Fault::Away) => {
+                self.away(true);
+                Err(StoreError::Unavailable(lost()))
+            }
+            Some(Fault::Full) => {
+                self.state.send_replace(State::Full);
+                Err(StoreError::Unavailable(lost()))
+            }
             Some(Fault::UnknownLost) => Err(StoreError::OutcomeUnknown(lost())),
             Some(fault @ (Fault::UnknownStored | Fault::UnknownStoredThenAway)) => {
                 append.await?;
@@ -131,7 +159,11 @@ impl Faulty {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if *self.away.borrow() { Err(StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut))) } else { Ok(()) }
+        if *self.state.borrow() == State::Away {
+            Err(StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut)))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -6,7 +6,6 @@ mod backup;
 mod cli;
 mod copy;
 mod deployment;
-mod dying_store;
 mod faulty;
 mod feed;
 mod forms;

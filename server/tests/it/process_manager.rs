@@ -13,6 +13,7 @@ use app::{
 use server::write::{
     handler::digest,
     process_manager::{NAME, ProcessManager, ProcessStatus, step_command_id},
+    store::EventStore,
     writer::{Intent, Submission, SubmitError, WriterSettings},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -20,8 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    dying_store::{Death, DyingStore},
-    faulty::Faulty,
+    faulty::{Fault, Faulty},
     history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE},
     write_side::{WriteSide, assert_conserved, rand, read, user},
 };
@@ -176,29 +176,34 @@ async fn each_reason_at_the_destination_declines_the_transfer_and_frees_the_mone
     }
 }
 
-/// Runs a process manager on the same file until its store dies after `appends` more.
-async fn run_until_it_dies(side: &WriteSide, appends: usize, death: Death) {
-    let dead = watch::Sender::new(false);
-    let mut seen = dead.subscribe();
-    let dying = side
-        .reopen_with(|inner| Arc::new(DyingStore::new(inner, appends, death, dead)), WriterSettings::default())
-        .await;
+/// The same ledger, opened once more, with a store that can be held back and can fail.
+async fn reopen_faulty(side: &WriteSide) -> (WriteSide, Arc<Faulty>) {
+    let mut store = None;
+    let over = |inner| -> Arc<dyn EventStore> { store.insert(Faulty::over(inner)).clone() };
+    let side = side.reopen_with(over, WriterSettings::default()).await;
+    (side, store.unwrap())
+}
+
+/// Runs a process manager on the same file until its store dies at the append behind `appends` more.
+async fn run_until_it_dies(side: &WriteSide, appends: usize, death: Fault) {
+    let (dying, store) = reopen_faulty(side).await;
+    store.script(vec![None; appends].into_iter().chain([Some(death)]));
     let running = Running::start(&dying);
-    seen.wait_for(|dead| *dead).await.unwrap();
+    store.fails().await;
     running.stop().await;
 }
 
 /// Kills the process at every one of `steps` steps, restarts it, and looks at the end.
 async fn crash_everywhere(side: &WriteSide, from: AccountId, to: AccountId, expected: &[&str]) {
     let steps = expected.len() - 1;
-    let before = (0..steps).map(|appends| (appends, Death::BeforeTheAppend));
-    let after = (1..=steps).map(|appends| (appends, Death::AfterTheAppend));
-    for (appends, death) in before.chain(after) {
+    let before = (0..steps).map(|appends| (appends, Fault::Away, appends));
+    let after = (0..steps).map(|appends| (appends, Fault::UnknownStoredThenAway, appends + 1));
+    for (appends, death, stored) in before.chain(after) {
         // Requested through a writer that knows what the last round left.
         let fresh = side.reopen().await;
         let id = fresh.request_transfer(from, to, 60).await;
         run_until_it_dies(side, appends, death).await;
-        assert_eq!(life(&side.log().await, id), expected[..=appends], "{death:?} {appends}");
+        assert_eq!(life(&side.log().await, id), expected[..=stored], "{death:?} {appends}");
 
         let restarted = side.reopen().await;
         let running = Running::start(&restarted);
@@ -234,18 +239,7 @@ async fn a_process_manager_that_was_paused_past_its_lease_wakes_up_late_and_chan
     const SHORT: Duration = Duration::from_millis(400);
     let side = WriteSide::on_postgres().await;
     let (from, to) = (side.open_account(user(1), "CZK", 1000).await, side.open_account(user(2), "CZK", 0).await);
-    let paused = watch::Sender::new(None);
-    let first = side
-        .reopen_with(
-            |inner| {
-                let faulty = Faulty::over(inner);
-                paused.send_replace(Some(faulty.clone()));
-                faulty
-            },
-            WriterSettings::default(),
-        )
-        .await;
-    let gate = paused.borrow().clone().unwrap();
+    let (first, gate) = reopen_faulty(&side).await;
     let mut one = Running::start_with(&first, SHORT);
     one.reached(side.store.head().await.unwrap().position).await;
     let second = side.reopen().await;
@@ -279,7 +273,7 @@ async fn after_the_promise_nothing_can_refuse_any_more() {
     let side = WriteSide::new().await;
     let (from, to) = (side.open_account(user(1), "CZK", 100).await, side.open_account(user(2), "CZK", 0).await);
     let id = side.request_transfer(from, to, 60).await;
-    run_until_it_dies(&side, 2, Death::BeforeTheAppend).await;
+    run_until_it_dies(&side, 2, Fault::Away).await;
     assert_eq!(life(&side.log().await, id), COMPLETED[..3]);
 
     let side = side.reopen().await;
@@ -404,7 +398,7 @@ async fn the_checkpoint_stays_in_front_of_a_step_that_could_not_be_stored() {
     let side = WriteSide::new().await;
     let (from, to) = (side.open_account(user(1), "CZK", 100).await, side.open_account(user(2), "CZK", 0).await);
     let id = side.request_transfer(from, to, 60).await;
-    run_until_it_dies(&side, 3, Death::AppendsFail).await;
+    run_until_it_dies(&side, 3, Fault::Full).await;
     let log = side.log().await;
     assert_eq!(life(&log, id), COMPLETED[..4]);
     assert!(side.store.checkpoint(NAME).await.unwrap() < log.last().unwrap().position);

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
-    dying_store::{Death, DyingStore},
+    faulty::Faulty,
     history::{History, LONG, Log, Node, Place, account, now, user, uuid},
 };
 
@@ -60,10 +60,9 @@ async fn until(router: &Router, status: u16) -> String {
 async fn whatever_takes_commands_is_ready_while_the_write_database_answers() {
     let folder = tempfile::tempdir().unwrap();
     let inner = Arc::new(SqliteStore::open(&folder.path().join("write.sqlite")).await.unwrap());
-    let away = watch::Sender::new(false);
-    let store = Arc::new(DyingStore::new(inner, 9, Death::BeforeTheAppend, away.clone()));
+    let store = Faulty::over(inner);
     let clock = Arc::new(SystemClock);
-    let (writer, _head, _writing) = Writer::start(store, clock.clone(), WriterSettings::default());
+    let (writer, _head, _writing) = Writer::start(store.clone(), clock.clone(), WriterSettings::default());
     let commands: Arc<dyn CommandPort> = Arc::new(Handler::new(writer, clock));
     // Views that are there do not make up for it.
     let (place, log) = (Place::new(), Log::new(Vec::new()));
@@ -73,9 +72,9 @@ async fn whatever_takes_commands_is_ready_while_the_write_database_answers() {
     for queries in [None, Some(queries)] {
         let router = router(Some(commands.clone()), queries);
         until(&router, 200).await;
-        away.send_replace(true);
+        store.away(true);
         assert_eq!(until(&router, 503).await, "the write database does not answer");
-        away.send_replace(false);
+        store.away(false);
         until(&router, 200).await;
     }
     node.stop().await;

@@ -43,8 +43,9 @@ fn unanswered(error: AppError, id: CommandId) -> Problem {
     let unavailable = matches!(error, AppError::Unavailable { .. });
     let mut problem = Problem::from(error);
     if unavailable {
-        problem.detail +=
-            &format!("; the command may be done all the same: with `Idempotency-Key: {id}` it is done once");
+        let told = problem.detail;
+        problem.detail =
+            format!("{told}; the command may be done all the same: with `Idempotency-Key: {id}` it is done once");
         problem.members.insert("command_id".to_owned(), id.to_string().into());
     }
     problem
