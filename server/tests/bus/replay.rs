@@ -1,5 +1,7 @@
 //! B3: what the topic does not have comes from the log, by replay, to whoever needs it.
 
+use std::time::Duration;
+
 use app::wire::{Envelope, Position};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use server::bus::kafka::KafkaSettings;
