@@ -32,19 +32,26 @@ free_port() {
     node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 }
 
+# Its first process. An id alone may have been given to someone else since.
+first_of() {
+    local first
+    first=$(head -1 "$1/data/postmaster.pid" 2>/dev/null) &&
+        tr '\0' ' ' 2>/dev/null <"/proc/$first/cmdline" | grep -qF -- "$1/data" && echo "$first"
+}
+
 # Sends a signal to all of its processes, the first one first: it starts the others.
 signal() {
     local first
-    first=$(head -1 "$1/data/postmaster.pid")
+    first=$(first_of "$1")
     kill "-$2" "$first"
     pkill "-$2" -P "$first"
 }
 
 stop() {
     local folder=$1
-    signal "$folder" CONT 2>/dev/null || true
     # At once: nothing in it is worth a checkpoint.
-    if [ -f "$folder/data/postmaster.pid" ]; then
+    if first_of "$folder" >/dev/null; then
+        signal "$folder" CONT 2>/dev/null || true
         (cd "$folder" && as_its_user "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null) || say "it had ended"
     fi
     rm -rf "$folder"
@@ -114,7 +121,7 @@ case "${1:-}" in
         bin=$(programs)
         folder=${2:?folder}
         case "${3:-}" in
-            kill) kill -KILL "$(head -1 "$folder/data/postmaster.pid")" ;;
+            kill) kill -KILL "$(first_of "$folder")" ;;
             stop) (cd "$folder" && as_its_user "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null) ;;
             up) up "$folder" ;;
             freeze) signal "$folder" STOP ;;

@@ -90,7 +90,8 @@ start() {
     if [ -n "$compose" ]; then
         say "PostgreSQL and Kafka, by docker compose"
         echo "composed=1" >>"$state"
-        docker compose --project-name "$project" up --detach --wait postgres kafka >&2
+        # Whatever .env says: the address below has the password, too.
+        POSTGRES_PASSWORD=daybook docker compose --project-name "$project" up --detach --wait postgres kafka >&2
         {
             echo "export DAYBOOK_TEST_POSTGRES=postgres://daybook:daybook@127.0.0.1:5433/ledger?sslmode=disable"
             echo "export DAYBOOK_TEST_KAFKA=127.0.0.1:9094"

@@ -3,7 +3,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{
+    Parser as _,
+    error::{ContextKind, ContextValue},
+};
 use server::{cli, config::Cli};
 
 /// What is under way in threads gets this long to end.
@@ -17,8 +20,19 @@ fn main() -> ExitCode {
     })
 }
 
+/// What was given as the address of a database may hold a password: it is not repeated.
+fn without_secret(mut refused: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = refused.get(ContextKind::InvalidValue)
+        && let Some((scheme, _)) = value.split_once("://")
+    {
+        let said = ContextValue::String(format!("{scheme}://…"));
+        refused.insert(ContextKind::InvalidValue, said);
+    }
+    refused
+}
+
 fn run() -> anyhow::Result<ExitCode> {
-    let command_line = Cli::parse();
+    let command_line = Cli::try_parse().unwrap_or_else(|refused| without_secret(refused).exit());
     cli::log_to_stderr(&command_line.common)?;
     // Wherever TLS is spoken, it is with ring.
     if rustls::crypto::ring::default_provider().install_default().is_err() {

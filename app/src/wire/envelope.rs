@@ -26,12 +26,9 @@ macro_rules! counter {
                 Self(self.0 + 1)
             }
 
-            /// As databases keep it.
-            ///
-            /// # Panics
-            /// Beyond `i64::MAX`, which a log that counts by one never reaches.
+            /// As databases keep it; `i64::MAX` for more, which a log that counts by one never reaches.
             pub fn as_i64(self) -> i64 {
-                i64::try_from(self.0).expect("a counter that starts at 0 and grows by 1 stays below i64::MAX")
+                i64::try_from(self.0).unwrap_or(i64::MAX)
             }
 
             /// From what a database kept; negative numbers read as 0.
@@ -48,8 +45,9 @@ macro_rules! counter {
 
         impl FromStr for $name {
             type Err = std::num::ParseIntError;
+            /// What no database keeps is refused: a message may say anything.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
+                text.parse::<i64>().and(text.parse()).map(Self)
             }
         }
     };

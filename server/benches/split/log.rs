@@ -61,7 +61,7 @@ pub async fn publish(db: &WriteDb, settings: &KafkaSettings, end: Position) -> D
         log: Arc::new(WriteLog::new(db.store.clone(), db.people.clone())),
         appended: heads,
         people,
-        lease: Arc::new(RelayLease::new(db.store.clone())),
+        lease: Arc::new(RelayLease::new(db.store.clone(), &settings.prefix)),
         sign: head_signer(keys()),
         keys: HeadKeys::new([keys().verifying_key()]),
     });

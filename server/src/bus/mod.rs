@@ -103,6 +103,10 @@ pub trait People: Send {
 pub trait Bus: Send + Sync {
     /// All events after `after`, then each new one.
     async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError>;
+    /// All events from the first on, beside another subscription: what this one meets is not in the status.
+    async fn events_beside(&self) -> Result<Box<dyn Events>, BusError> {
+        self.events(After::default()).await
+    }
     async fn people(&self) -> Result<Box<dyn People>, BusError>;
     /// The newest `LogHead`, again whenever it changes.
     fn log_head(&self) -> tokio::sync::watch::Receiver<Option<LogHead>>;

@@ -22,7 +22,7 @@ pub struct BackupArgs {
     #[arg(env = "DAYBOOK_BACKUP_FOLDER", value_name = "BACKUP")]
     pub folder: PathBuf,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// The key that signs sessions; the data folder's if absent
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
@@ -35,10 +35,10 @@ pub struct RestoreArgs {
     #[arg(env = "DAYBOOK_BACKUP_FOLDER", value_name = "BACKUP")]
     pub folder: PathBuf,
     /// An empty write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// The same as its owner: its tables are made first
-    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", hide_env_values = true, value_name = "URL")]
     pub write_db_admin: Option<DbUrl>,
     /// Where the key that signs sessions goes; into the data folder if absent
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]

@@ -226,12 +226,13 @@ impl CommandSide {
 
     /// Publishes the log and what is known of people to Kafka, from now on; of several command nodes one does.
     pub fn publish(&mut self, settings: KafkaSettings) {
+        let lease = Arc::new(RelayLease::new(self.db.store.clone(), &settings.prefix));
         let relay = Relay::new(RelayParts {
             settings,
             log: self.log.clone(),
             appended: self.heads.clone(),
             people: self.db.people.changes(),
-            lease: Arc::new(RelayLease::new(self.db.store.clone())),
+            lease,
             sign: head_signer(self.keys.clone()),
             keys: HeadKeys::new(self.keys.public().iter()),
         });

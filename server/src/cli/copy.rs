@@ -13,20 +13,20 @@ use crate::write::{copy::copy, database::WriteDb};
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// The ledger to copy, sqlite:PATH or postgres://…; no server should write to it
-    #[arg(long, env = "DAYBOOK_COPY_FROM", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_COPY_FROM", hide_env_values = true, value_name = "URL")]
     pub from: DbUrl,
     /// Where to: empty, or what an interrupted copy left; a PostgreSQL database after `daybook migrate`
-    #[arg(long, env = "DAYBOOK_COPY_TO", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_COPY_TO", hide_env_values = true, value_name = "URL")]
     pub to: DbUrl,
 }
 
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// The write database, as its owner
-    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", hide_env_values = true, value_name = "URL")]
     pub write_db_admin: DbUrl,
     /// The same database as nodes connect to it: their user is given what they need, and no more
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct DumpArgs {
     /// The read database, sqlite:PATH or postgres://…, of a node that is stopped; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_READ_DB", hide_env_values = true, value_name = "URL")]
     pub read_db: Option<DbUrl>,
 }
 

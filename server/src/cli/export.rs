@@ -28,7 +28,7 @@ pub struct ExportArgs {
     #[arg(long, short, env = "DAYBOOK_EXPORT_OUTPUT", value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
 }
 

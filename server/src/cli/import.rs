@@ -53,7 +53,7 @@ pub struct ImportArgs {
     #[arg(long, env = "DAYBOOK_IMPORT_SKIP_BAD_ROWS", value_parser = BoolishValueParser::new())]
     pub skip_bad_rows: bool,
     /// The write database, sqlite:PATH or postgres://…, without --server; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// A running server to import through, such as http://127.0.0.1:3000
     #[arg(long, env = "DAYBOOK_SERVER", value_name = "URL", requires = "token")]

@@ -27,10 +27,10 @@ pub struct RecoverArgs {
     #[arg(long, env = "DAYBOOK_BUS", value_name = "BUS")]
     pub bus: BusUrl,
     /// A setting of librdkafka, KEY=VALUE; the value may be file:PATH or env:NAME. May be given more than once
-    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", value_delimiter = ';', value_name = "KEY=VALUE")]
+    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", hide_env_values = true, value_delimiter = ';', value_name = "KEY=VALUE")]
     pub kafka_config: Vec<String>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// The key that signs sessions, and what is published; the data folder's if absent
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]

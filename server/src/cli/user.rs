@@ -19,11 +19,15 @@ pub async fn run(data: &DataDir, args: UserArgs) -> anyhow::Result<ExitCode> {
     let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
     let people = &db.people;
     match args.command {
-        UserCommand::Add { email, name, admin, password_stdin } => {
+        UserCommand::Add { email, name, admin, id, password_stdin } => {
             let password = password(password_stdin).await?;
             let roles = if admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] };
             let new = NewPerson { email: email.clone(), name, roles, password: password.hashed };
-            let id = people.add(new, SystemClock.now_micros()).await?;
+            let now = SystemClock.now_micros();
+            let id = match id {
+                Some(id) => people.add_as(id, new, now).await.map(|()| id),
+                None => people.add(new, now).await,
+            }?;
             say!("Added {email} as {id}.");
             if let Some(made) = password.made {
                 say!("Password, shown only now: {made}");

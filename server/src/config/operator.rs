@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::wire::Hash;
+use app::{domain::UserId, wire::Hash};
 use clap::{Args, Subcommand, builder::BoolishValueParser};
 
 use crate::db_url::DbUrl;
@@ -20,7 +20,7 @@ pub struct VerifyArgs {
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
     pub session_key_file: Option<PathBuf>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
 }
 
@@ -30,7 +30,7 @@ pub struct AnchorArgs {
     #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
     pub session_key_file: Option<PathBuf>,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
 }
 
@@ -39,7 +39,7 @@ pub struct UserArgs {
     #[command(subcommand)]
     pub command: UserCommand,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-    #[arg(long, global = true, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, global = true, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
 }
 
@@ -56,6 +56,9 @@ pub enum UserCommand {
         /// They may see everything, and operate
         #[arg(long, env = "DAYBOOK_USER_ADMIN", value_parser = BoolishValueParser::new())]
         admin: bool,
+        /// The id that they had: of someone who was added after the backup that was restored. A new one if absent
+        #[arg(long, env = "DAYBOOK_USER_ID", value_parser = UserId::parse)]
+        id: Option<UserId>,
         /// Read the password from stdin, one line
         #[arg(long, env = "DAYBOOK_USER_PASSWORD_STDIN", value_parser = BoolishValueParser::new())]
         password_stdin: bool,
@@ -96,7 +99,7 @@ pub enum TokenCommand {
         #[arg(long, env = "DAYBOOK_SESSION_KEY_FILE", value_name = "FILE")]
         session_key_file: Option<PathBuf>,
         /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
-        #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+        #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
         write_db: Option<DbUrl>,
     },
     /// Print the public key that query nodes check sessions with; the key is made if there is none

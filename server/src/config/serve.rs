@@ -72,21 +72,21 @@ pub struct ServeArgs {
     pub role: RoleName,
     /// The write database, sqlite:PATH or postgres://…; the data folder's if absent
     #[cfg(feature = "command")]
-    #[arg(long, env = "DAYBOOK_WRITE_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB", hide_env_values = true, value_name = "URL")]
     pub write_db: Option<DbUrl>,
     /// The same as its owner: its tables are made or brought up to date first. Without it, their version is only checked
     #[cfg(feature = "command")]
-    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_WRITE_DB_ADMIN", hide_env_values = true, value_name = "URL")]
     pub write_db_admin: Option<DbUrl>,
     /// The read database of this process alone, sqlite:PATH or postgres://…; the data folder's if absent
     #[cfg(feature = "query")]
-    #[arg(long, env = "DAYBOOK_READ_DB", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_READ_DB", hide_env_values = true, value_name = "URL")]
     pub read_db: Option<DbUrl>,
     /// Where the sides meet: in-process, or kafka://HOST:PORT,…/TOPIC-PREFIX
     #[arg(long, env = "DAYBOOK_BUS", default_value = "in-process", value_name = "BUS")]
     pub bus: BusUrl,
     /// A setting of librdkafka, KEY=VALUE; the value may be file:PATH or env:NAME. May be given more than once
-    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", value_delimiter = ';', value_name = "KEY=VALUE")]
+    #[arg(long, env = "DAYBOOK_KAFKA_CONFIG", hide_env_values = true, value_delimiter = ';', value_name = "KEY=VALUE")]
     pub kafka_config: Vec<String>,
     /// Partitions of the topic of events, where it has to be made; 4 if absent
     #[cfg(feature = "command")]

@@ -46,6 +46,8 @@ pub enum FeedError {
         /// It and what came behind it: not taken.
         rest: Vec<Envelope>,
     },
+    #[error("the read database ends at position {found}, not at {last}, as it did: it is read anew")]
+    Moved { last: Position, found: Position },
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error("the read database does not answer: {0}")]
@@ -155,6 +157,11 @@ impl Feed {
             return Ok(());
         }
         let mut tx = self.db.write().await?;
+        // A server that crashed may have lost the last commits; nothing goes in behind a gap.
+        let found = last_position(&mut tx).await?;
+        if found != last {
+            return Err(FeedError::Moved { last, found });
+        }
         let mut chains = last_hashes(&mut tx, &envelopes).await?;
         let mut taken: Vec<(Envelope, Metadata)> = Vec::with_capacity(envelopes.len());
         let mut problem = None;

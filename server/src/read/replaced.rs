@@ -5,7 +5,7 @@ use std::time::Duration;
 use app::wire::{GENESIS, Hash, Position, log_hash};
 
 use super::{ReadSide, feed, sql::DbError};
-use crate::bus::{After, BusError, LogHead};
+use crate::bus::{BusError, LogHead};
 
 /// Clocks of command nodes may differ by so much, microseconds.
 const LATER: i64 = 10_000_000;
@@ -118,7 +118,7 @@ impl ReadSide {
 
     /// The log's hash at `position`, as the bus has it; `None` if that does not lead to `said`.
     async fn hash_on_the_bus(&self, position: Position, said: LogHead) -> Result<Option<Hash>, BusError> {
-        let mut events = self.bus.events(After::default()).await?;
+        let mut events = self.bus.events_beside().await?;
         let (mut read, mut found) = (Hashed::NOTHING, None);
         while read.position < said.position {
             for event in events.next().await? {
@@ -137,10 +137,16 @@ impl ReadSide {
     async fn further(&self, known: &mut Hashed, to: Position) -> Result<(), DbError> {
         while known.position < to {
             let hashes = feed::hashes(&mut self.db.read().await?, known.position, to).await?;
-            if hashes.is_empty() {
+            let first = known.position;
+            for (position, event) in &hashes {
+                if *position != known.position.next() {
+                    return Err(DbError::failed("the feed has a hole"));
+                }
+                *known = known.then(*position, event);
+            }
+            if known.position == first {
                 return Err(DbError::failed("the feed is shorter than it was"));
             }
-            *known = hashes.iter().fold(*known, |known, (position, event)| known.then(*position, event));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::store::{EventStore, Lease as Held, StoreError};
 use crate::bus::{BusError, Fence, Lease};
 
-/// The lease's name, which is that of the relay's checkpoint too.
+/// The lease's name: there is one relay, whatever the topics.
 const NAME: &str = "relay";
 /// A relay that stands still for longer than this is taken over from.
 const LASTS: Duration = Duration::from_secs(5);
@@ -19,12 +19,15 @@ const LASTS: Duration = Duration::from_secs(5);
 /// See [`Lease`].
 pub struct RelayLease {
     store: Arc<dyn EventStore>,
+    /// The checkpoint's name: other topics begin at the beginning.
+    checkpoint: String,
     held: Mutex<Option<Held>>,
 }
 
 impl RelayLease {
-    pub fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, held: Mutex::new(None) }
+    /// `topics`: the prefix of those that are published to.
+    pub fn new(store: Arc<dyn EventStore>, topics: &str) -> Self {
+        Self { store, checkpoint: format!("{NAME}:{topics}"), held: Mutex::new(None) }
     }
 
     /// What is held under `fence`.
@@ -71,11 +74,11 @@ impl Lease for RelayLease {
     }
 
     async fn checkpoint(&self) -> Result<Position, BusError> {
-        self.store.checkpoint(NAME).await.map_err(away)
+        self.store.checkpoint(&self.checkpoint).await.map_err(away)
     }
 
     async fn save_checkpoint(&self, fence: Fence, position: Position) -> Result<bool, BusError> {
         let Some(held) = self.held(fence) else { return Ok(false) };
-        still_ours(self.store.save_checkpoint_under(&held, NAME, position).await)
+        still_ours(self.store.save_checkpoint_under(&held, &self.checkpoint, position).await)
     }
 }

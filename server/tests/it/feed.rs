@@ -12,6 +12,7 @@ use server::{
     read::{
         database::ReadDb,
         feed::{self, Feed, FeedError, OnSessionEvent},
+        sql::Sql,
     },
 };
 
@@ -68,6 +69,23 @@ async fn r1_a_hole_waits_and_says_for_which_position() {
     assert!(matches!(error, FeedError::Hole { missing: Position(13), found: Position(14) }), "{error}");
     assert_eq!(*feed.position().borrow(), Position(12));
     feed.take(history.events[12..].to_vec()).await.unwrap();
+    assert_eq!(all(&db).await, history.events);
+}
+
+#[tokio::test]
+async fn r1_nothing_goes_in_behind_what_a_server_that_crashed_has_lost() {
+    let (place, history) = (Place::new(), History::random(7, 60));
+    let db = place.open().await;
+    let feed = open(&db).await;
+    feed.take(history.events[..40].to_vec()).await.unwrap();
+    let mut tx = db.write().await.unwrap();
+    Sql::new("DELETE FROM feed WHERE position > 30").execute(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let error = feed.take(history.events[40..].to_vec()).await.unwrap_err();
+    assert!(matches!(error, FeedError::Moved { last: Position(40), found: Position(30) }), "{error}");
+    assert_eq!(all(&db).await, history.events[..30]);
+    // Read anew it goes on from what is there.
+    open(&db).await.take(history.events.clone()).await.unwrap();
     assert_eq!(all(&db).await, history.events);
 }
 

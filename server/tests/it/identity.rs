@@ -339,8 +339,15 @@ async fn an_email_belongs_to_one_person_whatever_its_case(house: House) {
     assert!(matches!(add("eva@EXAMPLE.org", "Eve").await, Err(PeopleError::EmailTaken)));
     assert!(matches!(add("no address", "Eve").await, Err(PeopleError::Invalid { field: "email", .. })));
     assert!(matches!(add("a@b", " ").await, Err(PeopleError::Invalid { field: "name", .. })));
+    let ida =
+        NewPerson { email: "ida@example.org".into(), name: "Ida".into(), roles: vec![], password: password.clone() };
+    assert!(matches!(house.people.add_as(id, ida.clone(), NOW).await, Err(PeopleError::IdTaken)));
     let listed = house.people.list().await.unwrap();
     assert_eq!(listed.len(), 1);
+    // As someone is added again whom a backup does not know.
+    let known = UserId(uuid::Uuid::from_u128(77));
+    house.people.add_as(known, ida, NOW).await.unwrap();
+    assert_eq!(house.people.by_email("ida@example.org").await.unwrap().unwrap().person.id, known);
     assert_eq!(
         (listed[0].person.id, listed[0].person.email.as_str(), listed[0].disabled),
         (id, "eva@example.org", false)

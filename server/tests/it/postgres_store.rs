@@ -63,7 +63,21 @@ async fn w1_a_node_works_as_a_role_that_may_append_and_nothing_else() {
         let error = raw.execute(sql).await.unwrap_err();
         assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}: {error}");
     }
-    // Allowed to insert and to move the head, but only as an append does.
+    // Allowed to insert and to move the head, but only as an append does, whatever else goes by their names.
+    for sql in [
+        "CREATE TEMPORARY TABLE events (position bigint)",
+        "INSERT INTO pg_temp.events VALUES (8)",
+        "CREATE TEMPORARY TABLE log_head (position bigint)",
+        "INSERT INTO pg_temp.log_head VALUES (9)",
+    ] {
+        raw.execute(sql).await.unwrap();
+    }
+    let beyond =
+        "INSERT INTO public.events SELECT 9, gen_random_uuid(), stream_kind, stream_id, 3, event_type, schema, payload,
+        metadata, recorded_at, hash FROM public.events WHERE position = 2";
+    let error = raw.execute(beyond).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("23001"), "{error}");
+    raw.execute("DROP TABLE pg_temp.events, pg_temp.log_head").await.unwrap();
     for sql in [
         "INSERT INTO events SELECT 3, gen_random_uuid(), stream_kind, stream_id, 3, event_type, schema, payload, metadata,
              recorded_at, hash FROM events WHERE position = 2",
@@ -115,16 +129,16 @@ async fn several_that_migrate_at_once_wait_for_each_other_and_a_database_of_anot
     append_one(&PostgresStore::open(&url).await.unwrap(), 1).await;
 
     let mut raw = PgConnection::connect(&url).await.unwrap();
-    raw.execute("DELETE FROM _sqlx_migrations WHERE version = 3").await.unwrap();
+    raw.execute("DELETE FROM _sqlx_migrations WHERE version = 4").await.unwrap();
     let error = PostgresStore::open(&url).await.err().unwrap();
-    assert!(matches!(error, OpenError::Older { found: 2, needed: 3 }), "{error}");
-    raw.execute("INSERT INTO _sqlx_migrations VALUES (3, 'leases', now(), true, '', 0), (99, 'x', now(), true, '', 0)")
+    assert!(matches!(error, OpenError::Older { found: 3, needed: 4 }), "{error}");
+    raw.execute("INSERT INTO _sqlx_migrations VALUES (4, 'triggers', now(), true, '', 0), (99, 'x', now(), true, '', 0)")
         .await
         .unwrap();
     let error = PostgresStore::open(&url).await.err().unwrap();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
     let error = PostgresStore::migrate(&url, None).await.err().unwrap();
-    assert!(matches!(error, OpenError::Newer { found: 99, .. } | OpenError::Differs(3)), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, .. } | OpenError::Differs(4)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

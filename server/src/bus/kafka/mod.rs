@@ -53,7 +53,8 @@ impl From<KafkaError> for BusError {
     }
 }
 
-/// Whether a client goes on by itself after this: brokers that are away, which it looks for until they are back.
+/// Whether a client goes on by itself after this: brokers that are away, which it looks for until they are back; or a group
+/// that it may not look at, of which it needs nothing.
 fn passes(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode as Code;
     matches!(
@@ -65,6 +66,7 @@ fn passes(error: &KafkaError) -> bool {
                 | Code::OperationTimedOut
                 | Code::RequestTimedOut
                 | Code::NotCoordinator
+                | Code::GroupAuthorizationFailed
                 | Code::LeaderNotAvailable
                 | Code::NotLeaderForPartition
         )

@@ -63,11 +63,9 @@ impl KafkaBus {
         tokio::spawn(async move { cancelled.run_until_cancelled(look(settings, counts)).await });
         Ok(bus)
     }
-}
 
-#[async_trait]
-impl Bus for KafkaBus {
-    async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError> {
+    /// A subscription of `node`, to which replays are sent, that says in `status` what it meets.
+    async fn subscribe(&self, after: After, node: &str, status: SharedStatus) -> Result<Box<dyn Events>, BusError> {
         let mut count = self.partitions.clone();
         let wanted = timeout(TOPIC, count.wait_for(|count| *count > 0)).await;
         let topic = Topics::new(&self.settings.prefix).events;
@@ -82,11 +80,22 @@ impl Bus for KafkaBus {
             Ok((reader, places))
         })
         .await?;
-        let replays = Replays::new(&self.settings, Asking::new(&self.settings, &self.node)?);
-        let (head, status) = (self.head.clone(), self.status.clone());
+        let replays = Replays::new(&self.settings, Asking::new(&self.settings, node)?);
+        let head = self.head.clone();
         let subscription =
             Subscription::new(&self.settings, reader, &places, after.position, count, head, replays, status);
         Ok(Box::new(subscription))
+    }
+}
+
+#[async_trait]
+impl Bus for KafkaBus {
+    async fn events(&self, after: After) -> Result<Box<dyn Events>, BusError> {
+        self.subscribe(after, &self.node, self.status.clone()).await
+    }
+
+    async fn events_beside(&self) -> Result<Box<dyn Events>, BusError> {
+        self.subscribe(After::default(), &format!("{}-beside", self.node), SharedStatus::default()).await
     }
 
     async fn people(&self) -> Result<Box<dyn People>, BusError> {

@@ -127,6 +127,20 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_no_log_comes_to_is_damage() {
+        for name in ["ce_position", "ce_version"] {
+            let whole = headers(&event(), None, None);
+            let altered = whole.iter().fold(OwnedHeaders::new(), |all, header| {
+                let value = if header.key == name { Some(&b"9223372036854775808"[..]) } else { header.value };
+                all.insert(rdkafka::message::Header { key: header.key, value })
+            });
+            assert!(
+                matches!(read(&message(Some(event().payload), altered)), Read::Damaged(what) if what.contains(name))
+            );
+        }
+    }
+
+    #[test]
     fn times_are_exact() {
         for at in [0, 1, 999_999, 1_763_812_800_000_001, 253_402_300_799_999_999] {
             assert_eq!(micros(&rfc3339(at)), Some(at));

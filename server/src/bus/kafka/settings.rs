@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
-use rdkafka::{ClientConfig, consumer::BaseConsumer};
+use rdkafka::{ClientConfig, consumer::BaseConsumer, error::KafkaError};
 
 /// How to reach the bus.
 #[derive(Clone)]
@@ -36,8 +36,9 @@ pub enum SettingsError {
     NotAnAddress(String),
     #[error("topics cannot begin with '{0}': up to 200 of a-z, A-Z, 0-9, '.', '_' and '-'")]
     NotAPrefix(String),
-    #[error("'{0}' is not of the form key=value")]
-    NotAPair(String),
+    /// Its text is not said: it may be part of a secret.
+    #[error("not of the form key=value; a value with a ';' in it is given as file:PATH or env:NAME")]
+    NotAPair,
     #[error("{0} is Daybook's own to set: what it promises rests on it")]
     Ours(String),
     #[error("{key}: this daybook speaks no TLS to Kafka (build it with --features kafka-tls)")]
@@ -49,8 +50,9 @@ pub enum SettingsError {
 }
 
 /// What the promises of the bus rest on.
-const OURS: [&str; 17] = [
+const OURS: [&str; 18] = [
     "acks",
+    "allow.auto.create.topics",
     "auto.offset.reset",
     "bootstrap.servers",
     "client.id",
@@ -118,10 +120,10 @@ impl KafkaSettings {
     /// Takes in `key=value`. A value `file:PATH` or `env:NAME` is read from there, so that secrets need not stand on a
     /// command line.
     pub fn set(&mut self, pair: &str) -> Result<(), SettingsError> {
-        let (key, value) = pair.split_once('=').ok_or_else(|| SettingsError::NotAPair(pair.to_owned()))?;
+        let (key, value) = pair.split_once('=').ok_or(SettingsError::NotAPair)?;
         let key = key.trim();
         if key.is_empty() {
-            return Err(SettingsError::NotAPair(pair.to_owned()));
+            return Err(SettingsError::NotAPair);
         }
         if OURS.contains(&key) {
             return Err(SettingsError::Ours(key.to_owned()));
@@ -148,7 +150,11 @@ impl KafkaSettings {
     /// Makes a client, which talks to nobody yet, and lets it go again.
     pub fn check(&self) -> Result<(), SettingsError> {
         let client: Result<BaseConsumer, _> = self.consumer().create();
-        client.map(drop).map_err(|error| SettingsError::Refused(error.to_string()))
+        client.map(drop).map_err(|error| match error {
+            // Without the value, which may be a secret.
+            KafkaError::ClientConfig(_, why, key, _) => SettingsError::Refused(format!("{key}: {why}")),
+            error => SettingsError::Refused(error.to_string()),
+        })
     }
 
     /// What every client begins with.
@@ -157,6 +163,8 @@ impl KafkaSettings {
         config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "daybook")
+            // The relay makes them, with what they promise.
+            .set("allow.auto.create.topics", "false")
             // A node that waits for its brokers is to notice soon that they are back.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
@@ -226,6 +234,10 @@ mod tests {
             let refused = settings.check().unwrap_err().to_string();
             assert!(refused.contains(why), "{refused}");
         }
+        let mut settings = settings.clone();
+        settings.set("sasl.pasword=secret").unwrap();
+        let refused = settings.check().unwrap_err().to_string();
+        assert!(refused.contains("sasl.pasword") && !refused.contains("secret"), "{refused}");
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
             assert_eq!(refused, !cfg!(feature = "kafka-tls"), "{tls}");
         }
         assert_eq!(settings.set("acks=1"), Err(SettingsError::Ours("acks".into())));
-        assert_eq!(settings.set("acks"), Err(SettingsError::NotAPair("acks".into())));
+        assert_eq!(settings.set("acks"), Err(SettingsError::NotAPair));
         assert!(matches!(settings.set("sasl.password=file:/none"), Err(SettingsError::Unreadable { .. })));
         assert!(matches!(settings.set("sasl.password=env:DAYBOOK_NO_SUCH"), Err(SettingsError::Unreadable { .. })));
     }

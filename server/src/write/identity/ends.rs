@@ -140,6 +140,7 @@ pub(super) fn people_failed(error: PeopleError) -> AppError {
     match error {
         PeopleError::Store(_) => unavailable(&error),
         PeopleError::EmailTaken
+        | PeopleError::IdTaken
         | PeopleError::Unknown
         | PeopleError::Invalid { .. }
         | PeopleError::Corrupt(_)

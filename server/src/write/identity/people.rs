@@ -24,6 +24,8 @@ const EMAIL_MAX: usize = 254;
 pub enum PeopleError {
     #[error("there is someone with this e-mail already")]
     EmailTaken,
+    #[error("someone has, or had, this id already")]
+    IdTaken,
     #[error("there is no such person")]
     Unknown,
     #[error("{field} {problem}")]
@@ -126,9 +128,21 @@ impl People {
 
     /// Adds someone; `now` in microseconds since 1970.
     pub async fn add(&self, new: NewPerson, now: i64) -> Result<UserId, PeopleError> {
+        let id = UserId(random_id(now)?);
+        self.add_as(id, new, now).await?;
+        Ok(id)
+    }
+
+    /// Adds someone under an id that nobody has had here: of a person whom an older backup does not know, say.
+    pub async fn add_as(&self, id: UserId, new: NewPerson, now: i64) -> Result<(), PeopleError> {
         let email = email(&new.email)?;
         let name = name(&new.name)?;
-        let id = UserId(random_id(now)?);
+        let sql = "SELECT count(*) FROM people WHERE id = $1";
+        let known: i64 =
+            with_pool!(&self.db, pool => sqlx::query_scalar(sql).bind(id.to_string()).fetch_one(pool).await)?;
+        if known > 0 {
+            return Err(PeopleError::IdTaken);
+        }
         let sql =
             "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
         let (person, roles, password) = (id.to_string(), to_json(&new.roles)?, new.password.0);
@@ -141,7 +155,7 @@ impl People {
             _ => PeopleError::Store(error),
         })?;
         self.changed().await;
-        Ok(id)
+        Ok(())
     }
 
     /// Everyone who is known, by e-mail.
