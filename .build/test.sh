@@ -85,7 +85,7 @@ step "faults, tried for real" shown_and_kept faults env DAYBOOK_TEST_STREAMS="${
     cargo test --quiet -p app -p server --features app/ssr --test faults
 step "Rust tests of the read side, on PostgreSQL" shown_and_kept read-tests \
     env DAYBOOK_TEST_READ_SERVER="$DAYBOOK_TEST_POSTGRES" cargo test --quiet -p app -p server --features app/ssr --test it -- \
-    feed:: projections:: queries:: rebuild::
+    feed:: projections:: queries:: rebuild:: live::
 step "browser tests" shown_and_kept browser-tests .build/e2e.sh
 
 # One line that says how many tests there were, over all runners; with no test at all something is wrong with this script.

@@ -73,7 +73,7 @@ wasm_opt() {
     mkdir -p "$folder"
     cp .build/package.json "$folder/"
     cp .build/package-lock.json "$folder/"
-    if ! npm ci --silent --no-audit --no-fund --prefix "$folder" >&2; then
+    if ! npm ci --loglevel error --no-audit --no-fund --prefix "$folder" >&2; then
         rm -rf "$folder"
         say "wasm-opt could not be had: the bundle will be about twice as large"
     fi
@@ -103,7 +103,7 @@ playwright() {
     local installed=end2end/node_modules/.package-lock.json
     [ "$installed" -nt end2end/package-lock.json ] && return
     say "Playwright, by npm (seconds)"
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund --prefix end2end >&2
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel error --no-audit --no-fund --prefix end2end >&2
     touch "$installed"
 }
 

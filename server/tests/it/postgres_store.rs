@@ -132,9 +132,11 @@ async fn several_that_migrate_at_once_wait_for_each_other_and_a_database_of_anot
     raw.execute("DELETE FROM _sqlx_migrations WHERE version = 4").await.unwrap();
     let error = PostgresStore::open(&url).await.err().unwrap();
     assert!(matches!(error, OpenError::Older { found: 3, needed: 4 }), "{error}");
-    raw.execute("INSERT INTO _sqlx_migrations VALUES (4, 'triggers', now(), true, '', 0), (99, 'x', now(), true, '', 0)")
-        .await
-        .unwrap();
+    raw.execute(
+        "INSERT INTO _sqlx_migrations VALUES (4, 'triggers', now(), true, '', 0), (99, 'x', now(), true, '', 0)",
+    )
+    .await
+    .unwrap();
     let error = PostgresStore::open(&url).await.err().unwrap();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
     let error = PostgresStore::migrate(&url, None).await.err().unwrap();
