@@ -64,7 +64,7 @@ start() {
         return
     fi
     bin=$(programs) || { .build/tools.sh postgres; bin=$(programs); } || die "PostgreSQL could not be installed"
-    folder=$(mktemp -d "${TMPDIR:-/tmp}/daybook-postgres.XXXXXX")
+    folder=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/daybook-postgres.XXXXXX")")
     # It speaks TLS, too, with the certificate that other tests have.
     cp server/tests/it/localhost.pem server/tests/it/localhost.key "$folder"
     chmod 600 "$folder/localhost.key"

@@ -20,13 +20,15 @@ fn main() -> ExitCode {
     })
 }
 
-/// What was given as the address of a database may hold a password: it is not repeated.
+/// Arguments that are the address of a database or of brokers.
+const ADDRESSES: [&str; 6] = ["--write-db", "--write-db-admin", "--read-db", "--from", "--to", "--bus"];
+
+/// What was given as one may hold a password: it is not repeated.
 fn without_secret(mut refused: clap::Error) -> clap::Error {
-    if let Some(ContextValue::String(value)) = refused.get(ContextKind::InvalidValue)
-        && let Some((scheme, _)) = value.split_once("://")
+    if let Some(ContextValue::String(argument)) = refused.get(ContextKind::InvalidArg)
+        && ADDRESSES.iter().any(|address| argument.split(' ').next() == Some(address))
     {
-        let said = ContextValue::String(format!("{scheme}://…"));
-        refused.insert(ContextKind::InvalidValue, said);
+        refused.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
     }
     refused
 }

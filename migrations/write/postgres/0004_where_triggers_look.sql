@@ -3,7 +3,9 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['never', 'events_are_only_appended', 'log_head_only_follows_the_events'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'never', 'events_are_only_appended', 'log_head_only_follows_the_events', 'people_changed'
+    ] LOOP
         EXECUTE format('ALTER FUNCTION %I() SET search_path = %I, pg_temp', name, current_schema());
     END LOOP;
 END $$;

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -46,7 +46,7 @@ pub enum FeedError {
         /// It and what came behind it: not taken.
         rest: Vec<Envelope>,
     },
-    #[error("the read database ends at position {found}, not at {last}, as it did: it is read anew")]
+    #[error("it ended at position {last} and ends at {found}")]
     Moved { last: Position, found: Position },
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -58,9 +58,19 @@ pub enum FeedError {
 pub struct Feed {
     db: ReadDb,
     position: watch::Sender<Position>,
-    waiting: watch::Sender<Option<Parked>>,
+    waiting: watch::Sender<Option<Waiting>>,
     on_session: OnSessionEvent,
     tail: Arc<Tail>,
+    /// Why what is stored is not what was.
+    lost: OnceLock<String>,
+}
+
+/// What a feed waits for.
+#[derive(Debug, Clone)]
+struct Waiting {
+    what: Parked,
+    /// There is an event, and it does not follow from what is here.
+    damaged: bool,
 }
 
 impl Feed {
@@ -73,7 +83,8 @@ impl Feed {
             tell(&on_session, &envelope);
         }
         let tail = Arc::new(Tail::new(Skips::load(&mut tx).await?));
-        Ok(Self { db, position: watch::Sender::new(position), waiting: watch::Sender::new(None), on_session, tail })
+        let (position, waiting) = (watch::Sender::new(position), watch::Sender::new(None));
+        Ok(Self { db, position, waiting, on_session, tail, lost: OnceLock::new() })
     }
 
     /// What it has taken in lately.
@@ -88,7 +99,17 @@ impl Feed {
 
     /// What it waits for, where it cannot go on.
     pub fn waiting(&self) -> Option<Parked> {
-        self.waiting.borrow().clone()
+        self.waiting.borrow().as_ref().map(|waiting| waiting.what.clone())
+    }
+
+    /// Whether it waits because what the bus has does not follow from what is here.
+    pub(super) fn does_not_follow(&self) -> bool {
+        self.waiting.borrow().as_ref().is_some_and(|waiting| waiting.damaged)
+    }
+
+    /// Why it has to be opened anew: the database has lost what it had.
+    pub(super) fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
     }
 
     /// Follows the bus until it is cancelled.
@@ -102,13 +123,18 @@ impl Feed {
             };
             let position = *self.position.borrow();
             tracing::warn!(after = position.0, %error, "the feed does not go on");
-            self.waiting.send_replace(Some(Parked { position: position.next(), error: error.to_string() }));
+            self.wait(position.next(), &error);
             patience = if position > before { PATIENCE[0] } else { PATIENCE[1].min(patience * 2) };
             tokio::select! {
                 () = cancelled.cancelled() => return,
                 () = tokio::time::sleep(patience) => {}
             }
         }
+    }
+
+    fn wait(&self, position: Position, error: &FeedError) {
+        let damaged = matches!(error, FeedError::Damaged { .. });
+        self.waiting.send_replace(Some(Waiting { what: Parked { position, error: error.to_string() }, damaged }));
     }
 
     /// Takes in what one subscription brings, until it fails.
@@ -141,7 +167,7 @@ impl Feed {
                         return error;
                     }
                     tracing::warn!(%error, "the feed waits");
-                    self.waiting.send_replace(Some(Parked { position, error: error.to_string() }));
+                    self.wait(position, &error);
                 }
                 Err(error) => return error,
             }
@@ -160,7 +186,11 @@ impl Feed {
         // A server that crashed may have lost the last commits; nothing goes in behind a gap.
         let found = last_position(&mut tx).await?;
         if found != last {
-            return Err(FeedError::Moved { last, found });
+            let moved = FeedError::Moved { last, found };
+            if found < last {
+                self.lost.get_or_init(|| moved.to_string());
+            }
+            return Err(moved);
         }
         let mut chains = last_hashes(&mut tx, &envelopes).await?;
         let mut taken: Vec<(Envelope, Metadata)> = Vec::with_capacity(envelopes.len());

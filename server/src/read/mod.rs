@@ -204,7 +204,11 @@ impl ReadSide {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if let Some(why) = self.db.lost().await {
+            let why = match self.feed.lost() {
+                Some(why) => Some(why.to_owned()),
+                None => self.db.lost().await,
+            };
+            if let Some(why) = why {
                 return self.lost.get_or_init(|| why);
             }
         }

@@ -9,8 +9,10 @@ use crate::bus::{BusError, LogHead};
 
 /// Clocks of command nodes may differ by so much, microseconds.
 const LATER: i64 = 10_000_000;
-/// How long the feed waits for what is said to be there before it is looked whether the bus has another log; at first.
+/// How long the feed waits for what is said to be there before it is looked whether the bus has another log; at first, and at
+/// most between two looks.
 const SUSPICIOUS: Duration = Duration::from_secs(5);
+const SELDOM: Duration = Duration::from_mins(5);
 
 /// The log is not the one that this node's views were made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,8 +102,8 @@ impl ReadSide {
         let mut patience = SUSPICIOUS;
         loop {
             tokio::time::sleep(patience).await;
-            patience *= 2;
-            if self.feed.waiting().is_none() {
+            patience = SELDOM.min(patience * 2);
+            if !self.feed.does_not_follow() {
                 continue;
             }
             match self.hash_on_the_bus(here, said).await {

@@ -145,7 +145,10 @@ impl Modify for Problems {
                 };
                 may_answer("400", "Malformed; `field` names the culprit");
                 may_answer("429", "Too many requests: see Retry-After");
-                may_answer("503", "Not available right now: try again, under the same id, after Retry-After");
+                may_answer(
+                    "503",
+                    "Not available right now: try again after Retry-After, a command under the same id, which `command_id` names",
+                );
                 if !open {
                     may_answer("401", "Not signed in");
                     may_answer("404", "Not there, or not yours to see");

@@ -20,7 +20,7 @@ use crate::services::node::{LONG, sign_in};
 /// What a process may hold more than before streams came and went.
 const GROWTH: u64 = 24 << 20;
 /// What a process may grow by for readers who take nothing.
-const FOR_SLOW_READERS: u64 = 16 << 20;
+const FOR_SLOW_READERS: u64 = 8 << 20;
 /// Streams that one session may have open.
 const OF_A_SESSION: usize = 16;
 
@@ -38,6 +38,10 @@ pub async fn slow_reader(choices: &mut Choices, rate: u64, commands: u64) -> Str
     let mut slow = Vec::new();
     for _ in 0..OF_A_SESSION / 2 {
         slow.push(deaf(&ledger, &bank, "q=accounts&q=movements&q=transfers&q=events").await);
+    }
+    let since = Instant::now();
+    while ledger.live_streams().await < listening.len() + slow.len() {
+        assert!(since.elapsed() < LONG, "the streams do not open");
     }
     // They are told what there is, which takes room once for each, as for any reader.
     bank.does(commands / 5).await;

@@ -84,9 +84,23 @@ async fn r1_nothing_goes_in_behind_what_a_server_that_crashed_has_lost() {
     let error = feed.take(history.events[40..].to_vec()).await.unwrap_err();
     assert!(matches!(error, FeedError::Moved { last: Position(40), found: Position(30) }), "{error}");
     assert_eq!(all(&db).await, history.events[..30]);
-    // Read anew it goes on from what is there.
+    // Opened anew it goes on from what is there.
     open(&db).await.take(history.events.clone()).await.unwrap();
     assert_eq!(all(&db).await, history.events);
+}
+
+#[tokio::test]
+async fn a_read_database_that_has_less_than_it_had_is_lost() {
+    let (place, history) = (Place::new(), History::random(8, 60));
+    let log = Log::new(history.events[..40].to_vec());
+    let node = place.start(&log).await;
+    node.reaches(Position(40)).await;
+    let mut tx = node.side.db.write().await.unwrap();
+    Sql::new("DELETE FROM feed WHERE position > 30").execute(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    log.set(history.events.clone());
+    let why = node.side.until_lost().await;
+    assert_eq!(why, "it ended at position 40 and ends at 30");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub enum SettingsError {
     NotKafka(String),
     #[error("kafka:// is followed by the brokers, as in kafka://host:9092,other:9092/daybook")]
     NoBroker,
-    #[error("'{0}' is no host:port")]
+    #[error("'{0}' is no host:port, or more than that was given")]
     NotAnAddress(String),
     #[error("topics cannot begin with '{0}': up to 200 of a-z, A-Z, 0-9, '.', '_' and '-'")]
     NotAPrefix(String),
@@ -95,6 +95,8 @@ impl FromStr for KafkaSettings {
                 !host.is_empty() && !host.contains(['@', '/', ' ']) && port.parse::<u16>().is_ok_and(|port| port > 0)
             });
             if !sound {
+                // Without what stands before it: a password, maybe.
+                let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
                 return Err(SettingsError::NotAnAddress(address.to_owned()));
             }
         }
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(refused("kafka://a"), SettingsError::NotAnAddress("a".into()));
         assert_eq!(refused("kafka://a:1,:2"), SettingsError::NotAnAddress(":2".into()));
         assert_eq!(refused("kafka://a:70000"), SettingsError::NotAnAddress("a:70000".into()));
-        assert_eq!(refused("kafka://me:secret@a:1"), SettingsError::NotAnAddress("me:secret@a:1".into()));
+        assert_eq!(refused("kafka://me:secret@a:1"), SettingsError::NotAnAddress("a:1".into()));
         assert_eq!(refused("kafka://a:1/b/c"), SettingsError::NotAPrefix("b/c".into()));
     }
 

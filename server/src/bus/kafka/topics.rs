@@ -133,7 +133,6 @@ impl Look {
 
     pub async fn all_there(&self) -> Result<bool, KafkaError> {
         let admin = self.admin.clone();
-        // Of all topics: to ask for one by name may make it.
         let (_, found) = blocking(move || Ok(look(&admin.inner().fetch_metadata(None, ANSWER)?))).await?;
         Ok(self.topics.wanted(1).iter().all(|wanted| found.contains_key(wanted.name)))
     }

@@ -45,7 +45,7 @@ fn unanswered(error: AppError, id: CommandId) -> Problem {
     if unavailable {
         let told = problem.detail;
         problem.detail =
-            format!("{told}; the command may be done all the same: with `Idempotency-Key: {id}` it is done once");
+            format!("{told}: with `Idempotency-Key: {id}` the command is done once, even if it has been done already");
         problem.members.insert("command_id".to_owned(), id.to_string().into());
     }
     problem
