@@ -19,25 +19,28 @@ use crate::services::{
     topic::{admin, client, options},
 };
 
-/// Commands that have to go on, whatever becomes of the brokers: how many were refused, and how many not answered in time.
-struct Unaffected<'a>(&'a Bank, [u64; 2]);
+/// Commands that have to go on, whatever becomes of the brokers: how many were refused, not answered in time, and done.
+struct Unaffected<'a>(&'a Bank, [u64; 3]);
 
 impl<'a> Unaffected<'a> {
     fn from_here(bank: &'a Bank) -> Self {
         Self(bank, Self::counts(bank))
     }
 
-    fn counts(bank: &Bank) -> [u64; 2] {
-        [&bank.counts.unavailable, &bank.counts.unanswered].map(|count| count.load(Ordering::Relaxed))
+    fn counts(bank: &Bank) -> [u64; 3] {
+        let [refused, late] =
+            [&bank.counts.unavailable, &bank.counts.unanswered].map(|count| count.load(Ordering::Relaxed));
+        [refused, late, bank.done()]
     }
 
-    /// How many clients lost patience: the machine may have been busy otherwise, but not with each command.
-    fn holds(self) -> u64 {
-        let ([refused, unanswered], [refused_before, unanswered_before]) = (Self::counts(self.0), self.1);
-        assert_eq!(refused, refused_before, "B2: a command was answered 503");
-        let late = unanswered - unanswered_before;
-        assert!(late <= 16, "B2: {late} commands were not answered within the client's patience");
-        late
+    /// How many clients lost patience, of how many commands: a machine on which brokers start is busy now and then, each of
+    /// the 16 clients may have to wait for it once, and one command in fifty.
+    fn holds(self) -> String {
+        let (now, before) = (Self::counts(self.0), self.1);
+        let [refused, late, done] = [now[0] - before[0], now[1] - before[1], now[2] - before[2]];
+        assert_eq!(refused, 0, "B2: a command was answered 503");
+        assert!(late <= 16 + done / 50, "B2: {late} of {done} commands were not answered within the client's patience");
+        format!("{done} commands meanwhile, none refused, {late} late")
     }
 }
 
@@ -52,26 +55,22 @@ pub async fn one_of_three_killed(all: &Deployment, bank: &Bank, times: u64) -> S
             all.cluster.broker(broker, "up");
         }
     }
-    let late = unaffected.holds();
-    format!("no command refused, {late} late; views go on with two of three")
+    let commands = unaffected.holds();
+    format!("{commands}; views go on with two of three")
 }
 
 pub async fn all_stopped(all: &Deployment, bank: &Bank, outage: Duration) -> String {
     let unaffected = Unaffected::from_here(bank);
-    let (since, before) = (Instant::now(), bank.done());
+    let since = Instant::now();
     every(all, "kill");
     while since.elapsed() < outage {
         bank.does(20).await;
     }
-    let done = bank.done() - before;
     every(all, "up");
     let back = Instant::now();
     bank.is_seen_everywhere().await;
-    let late = unaffected.holds();
-    format!(
-        "{done} commands meanwhile, none refused, {late} late; views caught up {} s after they were back",
-        back.elapsed().as_secs()
-    )
+    let commands = unaffected.holds();
+    format!("{commands}; views caught up {} s after they were back", back.elapsed().as_secs())
 }
 
 /// At once: none of them comes up without another.
