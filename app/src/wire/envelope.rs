@@ -26,6 +26,11 @@ macro_rules! counter {
                 Self(self.0 + 1)
             }
 
+            /// As text of elsewhere has it; `None` also for a number that no log comes to.
+            pub fn of_a_log(text: &str) -> Option<Self> {
+                text.parse().ok().filter(|number| i64::try_from(*number).is_ok()).map(Self)
+            }
+
             /// As databases keep it; `i64::MAX` for more, which a log that counts by one never reaches.
             pub fn as_i64(self) -> i64 {
                 i64::try_from(self.0).unwrap_or(i64::MAX)

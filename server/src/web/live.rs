@@ -46,7 +46,7 @@ pub async fn live(
                 value.parse().map_err(|_| AppError::invalid("q", "there is no such live query; accounts is one"))?,
             ),
             "from" => {
-                from = position(value).ok_or_else(|| {
+                from = Position::of_a_log(value).ok_or_else(|| {
                     AppError::invalid("from", "a position of the log is expected, a whole number like 17")
                 })?;
             }
@@ -54,7 +54,7 @@ pub async fn live(
         }
     }
     // A browser that reconnects by itself knows better than the address it was given.
-    if let Some(last) = headers.get("last-event-id").and_then(|value| position(value.to_str().ok()?)) {
+    if let Some(last) = headers.get("last-event-id").and_then(|value| Position::of_a_log(value.to_str().ok()?)) {
         from = last;
     }
     queries.sort_unstable();
@@ -73,11 +73,6 @@ pub async fn live(
         ("x-accel-buffering", "no"),
     ];
     Ok((headers, body).into_response())
-}
-
-/// A position that a log can have.
-fn position(text: &str) -> Option<Position> {
-    text.parse().ok().filter(|position: &Position| i64::try_from(position.0).is_ok())
 }
 
 async fn run(

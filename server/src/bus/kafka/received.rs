@@ -45,19 +45,14 @@ fn read_event(message: &impl Message) -> Result<Envelope, String> {
     };
     let text = |name: &str| str::from_utf8(bytes(name)?).map_err(|_| format!("its {name} is no text"));
     let unreadable = |name: &str| format!("its {name} does not read");
-    // What no database keeps is no number of a log.
-    let number = |name: &str| {
-        let number = text(name)?.parse().ok().filter(|number| i64::try_from(*number).is_ok());
-        number.ok_or_else(|| unreadable(name))
-    };
     if text("ce_specversion")? != "1.0" {
         return Err("it is not of CloudEvents 1.0".to_owned());
     }
     Ok(Envelope {
-        position: Position(number("ce_position")?),
+        position: Position::of_a_log(text("ce_position")?).ok_or_else(|| unreadable("ce_position"))?,
         event_id: EventId::parse(text("ce_id")?).map_err(|_| unreadable("ce_id"))?,
         stream: text("ce_subject")?.parse::<StreamId>().map_err(|_| unreadable("ce_subject"))?,
-        version: Version(number("ce_version")?),
+        version: Version::of_a_log(text("ce_version")?).ok_or_else(|| unreadable("ce_version"))?,
         event_type: text("ce_type")?.to_owned(),
         schema: text("ce_schemaversion")?.parse().map_err(|_| unreadable("ce_schemaversion"))?,
         payload: message.payload().ok_or("it has no payload")?.to_vec(),

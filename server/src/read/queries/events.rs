@@ -111,7 +111,7 @@ fn matching(sql: &mut Sql<'_>, viewer: &Viewer, filter: &EventsFilter) {
     }
     if let Some(after) = filter.after {
         condition(sql, if filter.ascending { "t.position > " } else { "t.position < " });
-        sql.push_bind(i64::try_from(after.0).unwrap_or(i64::MAX));
+        sql.push_bind(after.as_i64());
     }
     if let Some(stream) = filter.stream {
         condition(sql, "t.stream = ");
