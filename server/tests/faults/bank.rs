@@ -65,6 +65,7 @@ pub struct Bank {
     tokens: watch::Sender<([String; SESSIONS], Instant)>,
     /// Command id → position.
     acknowledged: Mutex<HashMap<Uuid, u64>>,
+    refused: Mutex<Vec<Uuid>>,
     /// How many those are.
     done: watch::Sender<u64>,
     /// Each try of a client takes a tick: so many a second, whatever the machine can do.
@@ -99,6 +100,7 @@ impl Bank {
             counts: Counts::default(),
             tokens,
             acknowledged: Mutex::default(),
+            refused: Mutex::default(),
             done: watch::Sender::new(0),
             pace: pace.into(),
         };
@@ -119,6 +121,11 @@ impl Bank {
     pub fn token_of(&self, account: Uuid) -> String {
         let number = self.accounts.iter().position(|one| *one == account).unwrap();
         self.tokens.borrow().0[1 + number % (SESSIONS - 1)].clone()
+    }
+
+    /// Whoever sent these was told that nothing came of them.
+    pub fn refused(&self) -> Vec<Uuid> {
+        self.refused.lock().unwrap().clone()
     }
 
     pub fn acknowledged(&self) -> HashMap<Uuid, u64> {
@@ -165,12 +172,20 @@ impl Bank {
 
     /// Sends it, at this door and then at the others, until it is answered.
     async fn insist(&self, wanted: &Wanted, mut door: usize) {
-        let since = Instant::now();
+        let (since, mut known) = (Instant::now(), true);
         loop {
             match self.send(wanted, door).await {
                 Answer::Accepted(position) => return self.note(wanted.id, position),
-                Answer::Refused => return,
-                Answer::Unknown => door = (door + 1) % self.doors.commands.len(),
+                Answer::Refused => {
+                    // Its account is open and the sum is small.
+                    assert_ne!(wanted.name, "DepositMoney", "{} was refused", wanted.id);
+                    // An earlier try may still be stored: whoever gave it up has not taken it back.
+                    if known {
+                        self.refused.lock().unwrap().push(wanted.id);
+                    }
+                    return;
+                }
+                Answer::Unknown => (known, door) = (false, (door + 1) % self.doors.commands.len()),
             }
             assert!(since.elapsed() < LONG, "{} {} is not answered", wanted.name, wanted.id);
         }

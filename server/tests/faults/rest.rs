@@ -70,6 +70,9 @@ async fn acknowledged_exactly_once(deployment: &Deployment, bank: &Bank) {
     for (command, position) in bank.acknowledged() {
         assert_eq!(by_command.get(&command), Some(&vec![position]), "W1, W4: {command} is there exactly once");
     }
+    for command in bank.refused() {
+        assert_eq!(by_command.get(&command), None, "W4: {command} was refused");
+    }
 }
 
 /// R4: every query node shows what one shows that was given nothing but the bus.

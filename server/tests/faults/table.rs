@@ -145,6 +145,11 @@ async fn in_one_process(summary: Summary, mut choices: Choices, times: Times) {
 async fn sides_apart(summary: &Summary, choices: Choices, times: &Times) {
     let mut run = Run::start(summary.clone(), choices, times.others > 1).await;
     let (kills, n, cuts, outage) = (times.kills, times.others, 3 * times.others, times.outage);
+    // While there is little to restore.
+    if times.wants("views") {
+        let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| views::dropped(all, bank, n).await;
+        run.series("read databases deleted and dropped while running", 2 * n, fault).await;
+    }
     if times.wants("kills") {
         let fault = async |all: &mut _, bank: &Arc<_>, choices: &mut _| nodes::killed(all, bank, choices, kills).await;
         run.series("kill -9 of a node", kills, fault).await;
@@ -187,11 +192,6 @@ async fn sides_apart(summary: &Summary, choices: Choices, times: &Times) {
         run.series("topics deleted", n, fault).await;
         let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| broker::partitions_added(all, bank, n).await;
         run.series("topic given more partitions", n, fault).await;
-    }
-    run.rest().await;
-    if times.wants("views") {
-        let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| views::dropped(all, bank, n).await;
-        run.series("read databases deleted and dropped while running", 2 * n, fault).await;
     }
     run.rest().await;
     summary.try_out("the bank over all this").found(run.bank.done(), run.bank.counts());

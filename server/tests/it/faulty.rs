@@ -57,6 +57,8 @@ pub struct Faulty {
     slow: Mutex<Option<StreamId>>,
     slow_gate: Semaphore,
     slow_reads: watch::Sender<usize>,
+    /// Behind which version a stream was read last.
+    read_after: Mutex<Option<Version>>,
     state: watch::Sender<State>,
 }
 
@@ -72,8 +74,14 @@ impl Faulty {
             slow: Mutex::default(),
             slow_gate: Semaphore::new(0),
             slow_reads: watch::Sender::new(0),
+            read_after: Mutex::default(),
             state: watch::Sender::new(State::Works),
         })
+    }
+
+    /// Behind which version a stream was read last, since this was asked.
+    pub fn read_after(&self) -> Option<Version> {
+        self.read_after.lock().unwrap().take()
     }
 
     pub fn script(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
@@ -208,6 +216,7 @@ impl EventStore for Faulty {
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: u32) -> Result<Vec<Envelope>, StoreError> {
         self.check()?;
+        *self.read_after.lock().unwrap() = Some(after);
         let read = self.inner.read_stream(stream, after, limit).await;
         let slow = *self.slow.lock().unwrap() == Some(stream);
         if slow {

@@ -229,6 +229,41 @@ async fn a_stream_that_is_being_read_is_read_once_whatever_others_append_to_othe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_stream_that_was_decided_in_vain_is_read_from_where_it_was_remembered() {
+    const MANY: u64 = 600;
+    let place = TempPostgres::new().await;
+    let store = Faulty::over(place.open().await);
+    let (one, other) = (Node::on(&place).await, Node::over(store.clone()));
+    other.writer.submit(open(1, 0)).await.unwrap();
+    // Always some of them in flight, one behind the other.
+    let mut deposits = JoinSet::new();
+    for client in 0..4 {
+        let writer = other.writer.clone();
+        deposits.spawn(async move {
+            for n in 0..MANY / 4 {
+                writer.submit(deposit(1000 + MANY * client + n, 0, 1)).await.unwrap();
+            }
+        });
+    }
+    deposits.join_all().await;
+    store.read_after();
+    for number in [10, 20] {
+        // Others are faster, with an event of the same stream.
+        one.writer.submit(deposit(number, 0, 1)).await.unwrap();
+        store.script([Some(Fault::HeadMoved)]);
+        let mine = other.writer.submit(deposit(number + 1, 0, 1)).await.unwrap();
+        assert_eq!(mine.version, Version(1 + MANY + number / 5));
+        let read = store.read_after();
+        assert!(read > Some(Version(MANY / 3)), "read from {read:?}");
+    }
+    // Nothing was counted twice.
+    let refused = other.writer.submit(withdraw(30, 0, MANY as i64 + 5)).await;
+    assert!(matches!(refused, Err(SubmitError::Rejected(_))), "{refused:?}");
+    other.writer.submit(withdraw(31, 0, MANY as i64 + 4)).await.unwrap();
+    verify(&*one.store, &[], |_, _| {}).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_in_its_turn_does_not_wait_for_a_stream_that_takes_long_to_read() {
     let place = TempPostgres::new().await;
     let store = Faulty::over(place.open().await);

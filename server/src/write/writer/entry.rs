@@ -18,9 +18,11 @@ use super::{Intent, SubmitError};
 use crate::write::store::{EventStore, StoreError};
 
 const CHUNK: u32 = 1000;
+/// A stream is remembered again as it is committed when it has so many events more.
+const MUCH: u64 = 256;
 
 /// The state that rules look at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum State {
     Account(Account),
     Transfer(Transfer),
@@ -29,7 +31,7 @@ pub(super) enum State {
 }
 
 /// One stream, as far as it is decided (which may be further than it is committed).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     state: State,
     pub(super) version: Version,
@@ -39,6 +41,10 @@ pub(super) struct Entry {
     pub(super) position: Position,
     /// Up to here, events may be those of other writers.
     pub(super) theirs: Position,
+    /// As it was committed some time ago; `None`: the stream's beginning has to do.
+    committed: Option<Box<Entry>>,
+    /// The same once that is committed.
+    decided: Option<Box<Entry>>,
 }
 
 impl Entry {
@@ -48,7 +54,30 @@ impl Entry {
             StreamKind::Transfer => State::Transfer(Transfer::default()),
             StreamKind::Session | StreamKind::User | StreamKind::Projection => State::Facts,
         };
-        Self { state, version: Version(0), hash: GENESIS, position: Position(0), theirs: Position(0) }
+        let (version, position) = (Version(0), Position(0));
+        Self { state, version, hash: GENESIS, position, theirs: position, committed: None, decided: None }
+    }
+
+    /// Remembers this state, unless there is one from not long ago: what is decided next may be void, and a long stream takes
+    /// long to read.
+    pub(super) fn remember(&mut self, committed: Position) {
+        if let Some(decided) = self.decided.take_if(|decided| decided.position <= committed) {
+            self.committed = Some(decided);
+        }
+        let last = self.decided.as_ref().or(self.committed.as_ref()).map_or(0, |last| last.version.0);
+        if self.version.0 - last >= MUCH {
+            // What is remembered of it is not a part of it.
+            let before = self.committed.take();
+            self.decided = None;
+            self.decided = Some(Box::new(self.clone()));
+            self.committed = before;
+        }
+    }
+
+    /// The last state that was remembered and is committed.
+    fn remembered(self, committed: Position) -> Option<Self> {
+        let decided = self.decided.filter(|decided| decided.position <= committed);
+        decided.or(self.committed).map(|entry| *entry)
     }
 
     /// Replays what follows in the stream from the store.
@@ -124,7 +153,7 @@ impl Entry {
         1 + match &self.state {
             State::Account(state) => state.outgoing.len() + state.incoming.len() + state.reversed.len(),
             State::Transfer(_) | State::Facts => 0,
-        }
+        } + [&self.committed, &self.decided].into_iter().flatten().map(|kept| kept.weight()).sum::<usize>()
     }
 }
 
@@ -159,9 +188,14 @@ impl Cache {
     }
 
     pub(super) fn forget(&mut self, stream: StreamId) {
-        if let Some((_, weight)) = self.entries.pop(&stream) {
-            self.weight -= weight;
-        }
+        self.take_back(stream, Position(0));
+    }
+
+    /// Forgets a stream that was decided in vain. What it was when it was committed, if it was remembered.
+    pub(super) fn take_back(&mut self, stream: StreamId, committed: Position) -> Option<Entry> {
+        let (entry, weight) = self.entries.pop(&stream)?;
+        self.weight -= weight;
+        entry.remembered(committed)
     }
 
     pub(super) fn clear(&mut self) {

@@ -40,7 +40,7 @@ pub(super) enum Hold {
 /// How this writer stands with the others.
 pub(super) struct Others {
     /// There can be some.
-    exist: bool,
+    pub(super) exist: bool,
     /// They have appended: nothing is decided until it is known what.
     pub(super) behind: bool,
     pub(super) hold: Hold,
@@ -113,7 +113,7 @@ impl Loop {
         }
         if let Some(committed) = self.committed {
             self.tip = committed;
-            void.streams().for_each(|stream| self.cache.forget(stream));
+            self.take_back(void.streams().collect());
         }
         self.backlog.extend(void.into_jobs());
         if let Err(error) = self.look().await {

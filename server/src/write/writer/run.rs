@@ -2,13 +2,13 @@
 //! that has gathered as the next commit.
 //!
 //! What is decided ahead of a commit is told to no one before that commit has succeeded. If it fails, the streams that
-//! were touched are forgotten and whatever rested on it is decided again.
+//! were touched are read again and whatever rested on it is decided again.
 //!
 //! A command is in one place at a time: in the backlog, waiting for its stream to be read, being looked up, or in a
 //! batch. While it is anywhere here, another with the same id waits behind it (`in_hand`).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -180,7 +180,7 @@ impl Loop {
     /// All that was placed is decided, or the others have waited long enough for streams that are still read.
     pub(super) fn turn_is_over(&self) -> bool {
         let waited = || self.others.until.is_none_or(|until| until <= Instant::now());
-        self.has_looked_up() && (self.loading.is_empty() || waited())
+        self.has_looked_up() && (self.loading.values().all(|loading| loading.jobs.is_empty()) || waited())
     }
 
     /// Whatever is known of the log is read again.
@@ -211,7 +211,7 @@ impl Loop {
         let submission = &job.submission;
         let (stream, now) = (submission.stream, self.clock.now_micros());
         let committed = self.committed.map(|head| head.position).unwrap_or_default();
-        let tip = &mut self.tip;
+        let (tip, void_at_times) = (&mut self.tip, self.others.exist);
         let (looked_up, mut theirs) = (job.looked_up, Position(0));
         let decided = self.cache.with(stream, |entry| {
             theirs = entry.theirs;
@@ -223,10 +223,12 @@ impl Loop {
             }
             let sealed = entry.decide(submission.intent.clone()).and_then(|events| {
                 if events.is_empty() {
-                    Ok(vec![])
-                } else {
-                    seal(submission, job.traceparent.as_deref(), &events, now, entry, tip)
+                    return Ok(vec![]);
                 }
+                if void_at_times {
+                    entry.remember(committed);
+                }
+                seal(submission, job.traceparent.as_deref(), &events, now, entry, tip)
             });
             let answer = sealed.as_ref().map_err(Clone::clone).map(|events| Receipt {
                 version: entry.version,
@@ -236,9 +238,10 @@ impl Loop {
             (settled, answer, sealed.unwrap_or_default())
         });
         let Some((settled, answer, events)) = decided else {
-            let loading = self.loading.entry(stream).or_default();
-            loading.jobs.push(job);
-            if loading.jobs.len() == 1 {
+            if let Some(loading) = self.loading.get_mut(&stream) {
+                loading.jobs.push(job);
+            } else {
+                self.loading.insert(stream, Loading { jobs: vec![job], ..Loading::default() });
                 self.load(stream, Entry::empty(stream.kind));
             }
             return;
@@ -258,6 +261,17 @@ impl Loop {
             }
             Ok(_) | Err(_) if !settled => self.pending.riders.push((job, answer)),
             Ok(_) | Err(_) => self.resolve(job, answer),
+        }
+    }
+
+    /// What was decided of these streams is void: they are read again, from where they were remembered.
+    pub(super) fn take_back(&mut self, streams: HashSet<StreamId>) {
+        let committed = self.committed.map(|head| head.position).unwrap_or_default();
+        for stream in streams {
+            if let Some(entry) = self.cache.take_back(stream, committed) {
+                self.loading.insert(stream, Loading::default());
+                self.load(stream, entry);
+            }
         }
     }
 

@@ -65,7 +65,7 @@ impl Loop {
         match (&error, self.committed) {
             (StoreError::AlreadyStored | StoreError::FencedOff | StoreError::HeadMoved, Some(committed)) => {
                 self.tip = committed;
-                batch.streams().chain(after.streams()).for_each(|stream| self.cache.forget(stream));
+                self.take_back(batch.streams().chain(after.streams()).collect());
                 if matches!(error, StoreError::HeadMoved) {
                     self.others.behind = true;
                     self.others.missed();
