@@ -18,10 +18,16 @@ chmod 711 "$folder"
 declare -A process=() command_line=()
 started_services=
 database=
+# Brokers that were there before.
+kafka_given=${DAYBOOK_TEST_KAFKA:-}
+
+# Where it is said what happens, also while something else is kept quiet.
+exec 5>&2
 
 finish() {
     trap '' INT TERM
     trap - EXIT
+    exec 2>&5
     local name pid
     # The proxy first, so that nobody is sent to a node that is ending.
     for name in proxy query-1 query-2 command-1 command-2; do
@@ -31,11 +37,12 @@ finish() {
             end_rest "$pid"
         fi
     done
-    if [ -n "$started_services" ]; then
-        .build/services.sh stop || true
-    elif [ -n "$database" ]; then
-        # Someone else's server: leave it as it was found.
+    # It may be someone else's server: leave it as it was found.
+    if [ -n "$database" ]; then
         sql "$DAYBOOK_TEST_POSTGRES" "DROP DATABASE IF EXISTS $database WITH (FORCE)" "DROP ROLE IF EXISTS $database" || true
+    fi
+    if [ -n "$started_services" ]; then .build/services.sh stop || true; fi
+    if [ -n "$database" ] && [ -n "$kafka_given" ]; then
         say "the topics that begin with $database stay on Kafka at $DAYBOOK_TEST_KAFKA"
     fi
     rm -rf "$folder"
@@ -65,7 +72,7 @@ run() {
     local name=$1
     shift
     command_line[$name]=$(printf '%q ' "$@")
-    setsid "$@" >>"$folder/$name.log" 2>&1 </dev/null &
+    setsid "$@" >>"$folder/$name.log" 2>&1 </dev/null 5>&- &
     process[$name]=$!
 }
 
@@ -82,6 +89,7 @@ ready() {
 
 if services=$(.build/services.sh where); then
     say "on the services that run already"
+    kafka_given=1
 else
     started_services=1
     # In a session of its own: Ctrl-C is not to leave half of it behind.

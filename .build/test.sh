@@ -11,7 +11,9 @@ finish() {
     status=$?
     if [ -n "$starting" ]; then wait "$starting" || true; fi
     # Exactly the one that was started here, if one was.
-    if [ -s "$logs/postgres" ]; then (. "$logs/postgres" && .build/postgres.sh stop) || true; fi
+    if [ -s "$logs/postgres" ]; then
+        (unset DAYBOOK_TEST_POSTGRES_FOLDER && . "$logs/postgres" && .build/postgres.sh stop) || true
+    fi
     # With what it started, and only while it runs: it is ours.
     if [ -n "$background" ] && kill -0 "$background" 2>/dev/null; then kill -- "-$background" || true; fi
     rm -rf "$logs"
@@ -67,6 +69,30 @@ kafka_is_up() {
     [ "$lines" = 2 ]
 }
 
+# `make run-split` on the servers of these tests, which it leaves as it found them.
+split_comes_and_goes() {
+    local said=$logs/split folder=$logs/apart status=0 before left
+    local databases=(psql -XAtq -d "$DAYBOOK_TEST_POSTGRES" -c 'SELECT datname FROM pg_database ORDER BY 1')
+    before=$("${databases[@]}")
+    # nginx has to come to its folder.
+    chmod 711 "$logs"
+    mkdir -m 711 "$folder"
+    DAYBOOK_SERVICES=$logs/services DAYBOOK_SPLIT_PORT=0 TMPDIR=$folder setsid .build/split.sh >"$said" 2>"$said-says" &
+    background=$!
+    until grep -q 'Ctrl-C ends everything' "$said"; do
+        kill -0 "$background" 2>/dev/null || { cat "$said-says"; return 1; }
+        sleep 0.2
+    done
+    "${CARGO_TARGET_DIR:-target}/debug/daybook" health --url "$(sed -n 's/^Daybook, apart, at //p' "$said")"
+    kill "$background"
+    wait "$background" || status=$?
+    background=
+    # Ended by a signal.
+    [ "$status" = 130 ] || { cat "$said-says"; echo "it ended with $status"; return 1; }
+    left=$(ls "$folder"; pgrep -af "$folder" || true; diff <(echo "$before") <("${databases[@]}") || true)
+    [ -z "$left" ] || { printf 'left behind:\n%s\n' "$left"; return 1; }
+}
+
 step "the compiler" .build/tools.sh compiler
 # In a group of its own, so that it can be ended as a whole.
 setsid .build/tools.sh bundle browser proxy >"$logs/tools" 2>&1 &
@@ -80,6 +106,7 @@ step "Kafka" kafka_is_up
 step "Rust tests" shown_and_kept rust-tests cargo test --quiet -p app -p server --features app/ssr --lib --bins --test domain --test it
 # Most of it is waiting for brokers.
 step "Rust tests of the bus" shown_and_kept bus-tests cargo test --quiet -p app -p server --features app/ssr --test bus -- --test-threads 4
+step "a split deployment comes and goes" split_comes_and_goes
 # The short run: `make faults` is the long one.
 step "faults, tried for real" shown_and_kept faults env DAYBOOK_TEST_STREAMS="${DAYBOOK_TEST_STREAMS:-500}" \
     cargo test --quiet -p app -p server --features app/ssr --test faults

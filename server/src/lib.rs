@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod private;
 #[cfg(feature = "query")]
 pub mod read;
+mod tasks;
 pub mod token;
 pub mod trace;
 pub mod web;

@@ -37,6 +37,10 @@ pub const TOKEN_LIFETIME: i64 = 15 * 60 * 1_000_000;
 /// extra minute covers a renewal that was under way, and clocks that differ.
 pub const REMEMBER: i64 = TOKEN_LIFETIME + 60 * 1_000_000;
 
+/// Clocks of command nodes may differ by so much, microseconds: one says when a session began, another when all of a person's
+/// ended.
+const CLOCKS_DIFFER: i64 = 10_000_000;
+
 const FORMAT: u8 = 1;
 const SIGNED_PREFIX: &[u8] = b"daybook/token/1";
 const FIXED: usize = 1 + 4 + 16 + 16 + 8 + 1;
@@ -149,7 +153,7 @@ pub struct Revocations {
 #[derive(Default)]
 struct Ended {
     sessions: HashMap<SessionId, i64>,
-    /// Every session that began until then is void.
+    /// When all of their sessions ended.
     users: HashMap<UserId, i64>,
     /// In the order of the log, so that the oldest are forgotten first.
     order: VecDeque<(i64, Subject)>,
@@ -171,8 +175,8 @@ impl Revocations {
                     state.order.push_back((recorded_at, Subject::Session(session_id)));
                 }
                 SessionEvent::UserSessionsEnded { user_id, .. } => {
-                    let until = state.users.entry(user_id).or_insert(recorded_at);
-                    *until = recorded_at.max(*until);
+                    let ended = state.users.entry(user_id).or_insert(recorded_at);
+                    *ended = recorded_at.max(*ended);
                     state.order.push_back((recorded_at, Subject::User(user_id)));
                 }
             }
@@ -193,16 +197,21 @@ impl Revocations {
         }
     }
 
-    /// Sessions of this person that began until then (microseconds) are void; `None` if nothing recent is known.
-    pub fn user_ended_at(&self, user: UserId) -> Option<i64> {
-        self.state.borrow().users.get(&user).copied()
+    /// When a session of this person that is not void has begun, at the moment `now`: past the last end of all of them, by a
+    /// millisecond, since that is how exactly a session says it. Microseconds.
+    pub fn begins(&self, user: UserId, now: i64) -> i64 {
+        self.state.borrow().void_until(user).map_or(now, |until| now.max(until + 1000))
     }
 }
 
 impl Ended {
     fn covers(&self, viewer: &Viewer) -> bool {
         self.sessions.contains_key(&viewer.session_id)
-            || self.users.get(&viewer.user_id).is_some_and(|until| session_began(viewer.session_id) <= *until)
+            || self.void_until(viewer.user_id).is_some_and(|until| session_began(viewer.session_id) <= until)
+    }
+
+    fn void_until(&self, user: UserId) -> Option<i64> {
+        self.users.get(&user).map(|ended| ended + CLOCKS_DIFFER)
     }
 
     fn forget_before(&mut self, time: i64) {
@@ -303,14 +312,16 @@ mod tests {
     #[test]
     fn ending_all_sessions_of_a_person_spares_those_that_begin_later_and_other_people() {
         let verifier = verifier();
-        let (before, mut after, mut somebody) = (viewer(NOW), viewer(NOW + 2_000), viewer(NOW));
+        let fast = NOW + CLOCKS_DIFFER;
+        let (before, mut after, mut somebody) = (viewer(fast), viewer(fast + 2_000), viewer(NOW));
         somebody.user_id = UserId(Uuid::from_u128(8));
         let event = SessionEvent::UserSessionsEnded { user_id: before.user_id, reason: EndReason::PasswordChanged };
         verifier.revocations().apply(&event, NOW + 1_999);
         assert_eq!(verifier.check_at(&token(&before, &key(1)), NOW), None);
         assert!(verifier.check_at(&token(&after, &key(1)), NOW).is_some());
         assert!(verifier.check_at(&token(&somebody, &key(1)), NOW).is_some());
-        after.session_id = new_session_id(NOW + 1_999, [1; 10]);
+        assert_eq!(verifier.revocations().begins(before.user_id, NOW), fast + 1_999 + 1_000);
+        after.session_id = new_session_id(fast + 1_999, [1; 10]);
         assert_eq!(verifier.check_at(&token(&after, &key(1)), NOW), None);
     }
 

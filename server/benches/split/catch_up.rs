@@ -30,7 +30,7 @@ const EVENTS: usize = 500_000;
 const BATCH: usize = 10_000;
 
 pub async fn run(rounds: usize, servers: &Servers) {
-    let (db, _) = fill(servers, "catch_up", EVENTS).await;
+    let db = fill(servers, "catch_up", EVENTS).await;
     let settings = servers.topics("catch-up");
     publish(&db, &settings, Position(EVENTS as u64)).await;
     db.close().await.unwrap();

@@ -30,9 +30,8 @@ use crate::{servers::Servers, support};
 const CHUNK: usize = 1_000;
 
 /// A write database with so many events.
-pub async fn fill(servers: &Servers, purpose: &str, count: usize) -> (WriteDb, String) {
-    let url = servers.database(purpose).await;
-    let db = DbUrl::Postgres(url.clone());
+pub async fn fill(servers: &Servers, purpose: &str, count: usize) -> WriteDb {
+    let db = DbUrl::Postgres(servers.database(purpose).await);
     WriteDb::migrate(&db, None).await.unwrap();
     let db = WriteDb::open(&db, None).await.unwrap();
     let (mut log, mut head) = (support::log::Log::new(), Head::EMPTY);
@@ -43,7 +42,7 @@ pub async fn fill(servers: &Servers, purpose: &str, count: usize) -> (WriteDb, S
         db.store.append(head.position, &events, &next).await.unwrap();
         head = next;
     }
-    (db, url)
+    db
 }
 
 pub fn keys() -> Arc<SigningKeys> {

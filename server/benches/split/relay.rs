@@ -20,11 +20,11 @@ use crate::{
 const EVENTS: usize = 200_000;
 
 pub async fn run(rounds: usize, servers: &Servers) {
-    let (db, url) = fill(servers, "relay", EVENTS).await;
+    let db = fill(servers, "relay", EVENTS).await;
     let (mut ours, mut theirs) = (vec![], vec![]);
     let mut messages: Vec<OwnedMessage> = vec![];
     for round in 0..rounds {
-        begin_again(&url).await;
+        // Of a topic that is new nothing is published yet.
         let settings = servers.topics(&format!("relay{round}"));
         ours.push(rate(EVENTS, publish(&db, &settings, Position(EVENTS as u64)).await));
         if messages.is_empty() {
@@ -40,13 +40,6 @@ pub async fn run(rounds: usize, servers: &Servers) {
     println!("\nrelay, {EVENTS} events from PostgreSQL to Kafka");
     compare("    relay", "events/s", &ours, "a bare producer of the same messages", &theirs);
     db.close().await.unwrap();
-}
-
-/// Nothing is published yet, as far as the relay knows.
-async fn begin_again(url: &str) {
-    use sqlx::Connection as _;
-    let mut db = sqlx::PgConnection::connect(url).await.unwrap();
-    sqlx::query("UPDATE checkpoints SET position = 0 WHERE name = 'relay'").execute(&mut db).await.unwrap();
 }
 
 fn produce(settings: &KafkaSettings, messages: &[OwnedMessage]) {

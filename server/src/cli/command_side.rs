@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{tasks::Tasks, waiting::Waiting};
+use super::waiting::Waiting;
 use crate::{
     bus::{
         LogHead, LogSource,
@@ -19,6 +19,7 @@ use crate::{
     config::DataDir,
     db_url::DbUrl,
     metrics::{CommandMetrics, CommandParts},
+    tasks::Tasks,
     token::Revocations,
     write::{
         copy::UNFINISHED,
@@ -136,10 +137,7 @@ impl CommandSide {
         bus: Option<&KafkaSettings>,
         waiting: &Waiting,
     ) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            unfinished == Position(0),
-            "{url} is not whole: a restore or a copy, up to position {unfinished}, was interrupted. Run it again: it goes on"
-        );
+        is_whole(url, unfinished)?;
         if fresh_key && head.position > Position(0) {
             let was = "its signing key is lost, a new one is made: anchors of before hold only by their own public key";
             tracing::warn!("{url}: {was} (verify --anchor-key)");
@@ -156,8 +154,8 @@ impl CommandSide {
         let (writer, head, writing) = Writer::start(db.store.clone(), clock.clone(), settings);
         let revocations = Arc::new(Revocations::default());
         let passwords = Passwords::new()?;
-        let sessions = || {
-            Sessions::start(SessionParts {
+        let sessions = async || {
+            let sessions = Sessions::start(SessionParts {
                 people: db.people.clone(),
                 passwords: passwords.clone(),
                 limits: SignInLimits::default(),
@@ -166,11 +164,15 @@ impl CommandSide {
                 writer: writer.clone(),
                 revocations: revocations.clone(),
                 clock: clock.clone(),
-            })
+            });
+            Ok::<_, SubmitError>((sessions.await?, db.store.checkpoint(UNFINISHED).await?))
         };
         // It was there a moment ago.
         let away = |error: &SubmitError| matches!(error, SubmitError::Unavailable(_));
-        let sessions = Arc::new(waiting.until_it_answers(&format!("the log at {url}"), away, sessions).await?);
+        let (sessions, unfinished) = waiting.until_it_answers(&format!("the log at {url}"), away, sessions).await?;
+        // All this took its time.
+        is_whole(url, unfinished)?;
+        let sessions = Arc::new(sessions);
         sending.spawn({
             let (sessions, cancelled) = (sessions.clone(), sending.cancelled());
             async move { sessions.run(cancelled).await }
@@ -201,10 +203,16 @@ impl CommandSide {
         })
     }
 
-    /// Returns when it takes no commands any more, as after a bug.
+    /// Returns when a part of it has ended by itself, as after a bug.
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
-        let writer = self.writer.clone();
-        async move { writer.ended().await }
+        let (writer, sending, telling) = (self.writer.clone(), self.sending.panicked(), self.telling.panicked());
+        async move {
+            tokio::select! {
+                () = writer.ended() => {}
+                () = sending.cancelled() => {}
+                () = telling.cancelled() => {}
+            }
+        }
     }
 
     /// Where the log ends, again whenever that changes and every second.
@@ -237,12 +245,7 @@ impl CommandSide {
             keys: HeadKeys::new(self.keys.public().iter()),
         });
         self.relay = Some(relay.status());
-        let running = relay.start(self.telling.cancelled());
-        self.telling.spawn(async move {
-            if let Err(error) = running.await {
-                tracing::error!(%error, "the relay has panicked: nothing is published any more");
-            }
-        });
+        self.telling.spawn(relay.run(self.telling.cancelled()));
     }
 
     /// What can be looked at from outside.
@@ -288,6 +291,15 @@ async fn look(url: &DbUrl, pages: Option<u32>) -> Result<Opened, OpenError> {
     let db = WriteDb::open(url, pages).await?;
     let (unfinished, head) = (db.store.checkpoint(UNFINISHED).await?, db.store.head().await?);
     Ok(Opened { db, unfinished, head })
+}
+
+/// `unfinished`: see [`Opened`].
+fn is_whole(url: &DbUrl, unfinished: Position) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        unfinished == Position(0),
+        "{url} is not whole: a restore or a copy, up to position {unfinished}, was interrupted. Run it again: it goes on"
+    );
+    Ok(())
 }
 
 /// It may be there later, or be brought up to date by its owner.

@@ -8,7 +8,10 @@ use clap::Args;
 use super::verify::{progress_bar, shown_on};
 use crate::db_url::DbUrl;
 use crate::private;
-use crate::write::{copy::copy, database::WriteDb};
+use crate::write::{
+    copy::{Claim, copy},
+    database::WriteDb,
+};
 
 #[derive(Debug, Args)]
 pub struct CopyArgs {
@@ -40,9 +43,11 @@ pub async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     }
     let from = WriteDb::open(&args.from, None).await.with_context(|| format!("opening {}", args.from))?;
     let to = WriteDb::open(&args.to, None).await.with_context(|| format!("opening {}", args.to))?;
+    let claim = Claim::take(&to.store).await?;
     let bar = progress_bar("events");
-    let copied = copy(&from, &to, &[], shown_on(&bar)).await;
+    let copied = copy(&from, &to, Some(&claim), &[], shown_on(&bar)).await;
     bar.finish_and_clear();
+    claim.give_back().await;
     from.close().await?;
     to.close().await?;
     let copied = copied?;

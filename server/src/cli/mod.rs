@@ -36,8 +36,6 @@ pub mod recover;
 mod role;
 pub mod serve;
 #[cfg(feature = "command")]
-mod tasks;
-#[cfg(feature = "command")]
 mod token;
 #[cfg(feature = "command")]
 pub mod user;

@@ -20,7 +20,7 @@ use crate::{
     db_url::DbUrl,
     metrics::QueryMetrics,
     read::{
-        ReadSide, Replaced,
+        OtherLog, ReadSide,
         database::{ReadDb, ReadDbError},
         hub::Hub,
         queries::SqlQueries,
@@ -93,7 +93,7 @@ impl QuerySide {
     }
 
     /// See [`ReadSide::replaced`], of whichever is at work.
-    pub fn replaced(&self) -> impl Future<Output = Replaced> + use<> {
+    pub fn replaced(&self) -> impl Future<Output = OtherLog> + use<> {
         let mut sides = self.side.clone();
         async move {
             loop {

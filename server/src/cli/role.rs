@@ -114,6 +114,12 @@ fn write(data: &DataDir, args: &ServeArgs) -> anyhow::Result<super::node::WriteP
     use crate::write::writer::WriterSettings;
     let url = data.write_url(args.write_db.as_ref());
     let key = args.session_key_file.clone().unwrap_or_else(|| data.signing_key());
+    if args.role == RoleName::Command && args.session_key_file.is_none() {
+        let key = key.display();
+        tracing::warn!(
+            "the key that signs sessions is this node's own, {key}: another command node needs the same (--session-key-file)"
+        );
+    }
     let default = WriterSettings::default();
     let settings = WriterSettings { queue: args.queue.unwrap_or(default.queue), ..default };
     let others = public_keys(&args.session_public_keys)?;

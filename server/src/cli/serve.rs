@@ -116,15 +116,19 @@ pub async fn serve(
         show_metrics(listener, name, &node, &stopping)?;
         drop(starting);
     }
-    let replaced = stop_if_replaced(&node, &stopping);
+    // Why the process ends by itself, once it does.
+    let found = watch::Sender::new(None);
+    stop_if_replaced(&node, &stopping, &found);
     #[cfg(feature = "command")]
     if let Some(command) = &node.command {
         // Whoever watches this process is to start it again; what was confirmed is stored.
         tokio::spawn({
-            let (ended, stopping) = (command.ended(), stopping.clone());
+            let (ended, stopping, found) = (command.ended(), stopping.clone(), found.clone());
             async move {
                 if stopping.run_until_cancelled(ended).await.is_some() {
-                    tracing::error!("no command can be taken any more: this process ends");
+                    let why = "a part of the command side has ended by itself: this process ends";
+                    tracing::error!("{why}");
+                    found.send_replace(Some(why.to_owned()));
                     stopping.cancel();
                 }
             }
@@ -142,8 +146,8 @@ pub async fn serve(
     if let Some(traces) = traces {
         traces.end().await;
     }
-    if let Some(replaced) = replaced.borrow().clone() {
-        bail!(replaced);
+    if let Some(why) = found.borrow().clone() {
+        bail!(why);
     }
     served.context("serving")
 }
@@ -192,8 +196,7 @@ fn show_metrics(
 
 /// Stops as soon as either side finds that the log is not the one that was published: each command would make it worse, and
 /// each page would show what is not so.
-fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receiver<Option<String>> {
-    let (found, finds) = watch::channel(None);
+fn stop_if_replaced(node: &Node, stopping: &CancellationToken, found: &watch::Sender<Option<String>>) {
     let stop = |stopping: CancellationToken, found: watch::Sender<_>, why: String| {
         found.send_replace(Some(why));
         stopping.cancel();
@@ -211,12 +214,11 @@ fn stop_if_replaced(node: &Node, stopping: &CancellationToken) -> watch::Receive
     }
     #[cfg(feature = "query")]
     if let Some(replaced) = node.query.as_ref().map(super::query_side::QuerySide::replaced) {
-        let stopping = stopping.clone();
+        let (stopping, found) = (stopping.clone(), found.clone());
         tokio::spawn(async move {
             if let Some(replaced) = stopping.run_until_cancelled(replaced).await {
                 stop(stopping.clone(), found, replaced.to_string());
             }
         });
     }
-    finds
 }

@@ -22,13 +22,11 @@ pub async fn run(data: &DataDir, args: UserArgs) -> anyhow::Result<ExitCode> {
         UserCommand::Add { email, name, admin, id, password_stdin } => {
             let password = password(password_stdin).await?;
             let roles = if admin { vec![Role::Customer, Role::Admin] } else { vec![Role::Customer] };
-            let new = NewPerson { email: email.clone(), name, roles, password: password.hashed.clone() };
+            let new = NewPerson { email: email.clone(), name, roles, password: password.hashed };
             let now = SystemClock.now_micros();
             let id = match id {
                 Some(id) => {
-                    people.add_as(id, new, now).await?;
-                    // Sessions of before end, too.
-                    people.set_password(id, &password.hashed, Actor::Operator).await?;
+                    people.add_as(id, new, now, Actor::Operator).await?;
                     id
                 }
                 None => people.add(new, now).await?,

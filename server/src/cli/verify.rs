@@ -12,6 +12,7 @@ use crate::{
         anchor::{Anchor, AnchorError},
         database::WriteDb,
         keys::{PublicKeys, SigningKeys},
+        store::OpenError,
         verify::{VerifyError, verify},
     },
 };
@@ -26,7 +27,12 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
         }
         None => (Vec::new(), None),
     };
-    let db = WriteDb::open(&data.write_url(args.write_db.as_ref()), None).await?;
+    let url = data.write_url(args.write_db.as_ref());
+    let db = match WriteDb::read_only(&url).await {
+        // Of a version before this one: it is brought up to date first.
+        Err(OpenError::Older { .. }) => WriteDb::open(&url, None).await?,
+        opened => opened?,
+    };
     let bar = progress_bar("events");
     let result = verify(&*db.store, &anchors, |position, head| {
         bar.set_length(head.0);

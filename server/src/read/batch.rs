@@ -164,7 +164,15 @@ impl<'a> Batch<'a> {
 
     /// Keeps the first half of the events, one at least.
     pub fn halve(&mut self) {
-        self.events.truncate(self.events.len().div_ceil(2).max(1));
+        self.shorten(self.events.len().div_ceil(2).max(1));
+    }
+
+    /// Keeps at most so many events, the first ones.
+    pub fn shorten(&mut self, most: usize) {
+        if self.events.len() <= most {
+            return;
+        }
+        self.events.truncate(most);
         if let Some(last) = self.events.last() {
             self.end = last.envelope.position;
         }

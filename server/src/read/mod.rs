@@ -29,9 +29,9 @@ use tokio::{
     sync::{broadcast, watch},
     time::MissedTickBehavior,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-pub use self::replaced::Replaced;
+pub use self::replaced::OtherLog;
 use self::{
     changes::{Committed, Reset},
     database::{ReadDb, ReadDbError},
@@ -42,6 +42,7 @@ use self::{
     sql::DbError,
 };
 use crate::bus::{Bus, BusStatus, LogHead};
+use crate::tasks::Tasks;
 
 /// Batches that a slow listener may be behind before it misses some; it reads the tables then.
 const BACKLOG: usize = 64;
@@ -66,8 +67,7 @@ pub struct ReadSide {
     started_at: i64,
     /// Why the read database is not ours any more.
     lost: OnceLock<String>,
-    cancelled: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 impl ReadSide {
@@ -103,7 +103,7 @@ impl ReadSide {
         tx.commit().await?;
         let had = *feed.position().borrow();
 
-        let tasks = TaskTracker::new();
+        let tasks = Tasks::until(cancelled.clone());
         for runner in &runners {
             let (runner, feed, cancelled) = (runner.clone(), feed.position(), cancelled.clone());
             let outdated = outdated.contains(&runner.name());
@@ -115,11 +115,9 @@ impl ReadSide {
             async move { feed.run(bus.as_ref(), cancelled).await }
         });
         tasks.spawn({
-            let (db, cancelled) = (db.clone(), cancelled.clone());
-            let bus = bus.clone();
+            let (db, bus) = (db.clone(), bus.clone());
             async move { people::run(&db, bus.as_ref(), cancelled).await }
         });
-        tasks.close();
         let started_at = now();
         Ok(Arc::new(Self {
             db,
@@ -133,7 +131,6 @@ impl ReadSide {
             had,
             started_at,
             lost: OnceLock::new(),
-            cancelled,
             tasks,
         }))
     }
@@ -206,6 +203,7 @@ impl ReadSide {
             looks.tick().await;
             let why = match self.feed.lost() {
                 Some(why) => Some(why.to_owned()),
+                None if self.tasks.panicked().is_cancelled() => Some("a part of the read side has panicked".to_owned()),
                 None => self.db.lost().await,
             };
             if let Some(why) = why {
@@ -262,10 +260,16 @@ impl ReadSide {
         Some(Parked { position: Position(1), error })
     }
 
+    /// Runs beside the rest of it, and ends with it.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancelled = self.tasks.cancelled();
+        self.tasks.spawn(async move { cancelled.run_until_cancelled(task).await.unwrap_or_default() });
+    }
+
     /// Returns when everything has stopped after the cancellation, and closes the read database.
     pub async fn stopped(&self) {
-        self.cancelled.cancelled().await;
-        self.tasks.wait().await;
+        self.tasks.cancelled().cancelled().await;
+        self.tasks.end().await;
         self.db.close().await;
     }
 

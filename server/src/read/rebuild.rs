@@ -14,7 +14,7 @@ use super::{
     changes::Changes,
     database::{ReadDb, ReadDbError},
     feed,
-    projections::{ApplyError, Projection, Tables},
+    projections::{ApplyError, Projection, Tables, apply},
     runner::checkpoint,
     sql::{DbError, Dialect, Sql, Tx},
 };
@@ -114,6 +114,8 @@ async fn run(
     tx.commit().await?;
 
     let mut first_error = None;
+    // Fewer where something among them is refused, until it is alone.
+    let mut most = usize::MAX;
     let mut ahead = Ahead::start(db, Position(0), batch);
     while let Some(from) = filling.iter().map(|one| one.filled).min() {
         if ahead.from != from {
@@ -123,8 +125,9 @@ async fn run(
         let last = read.last().map(Result::as_ref);
         let next = last.map_or(from, |last| last.map_or_else(|bad| bad.position, |event| event.envelope.position));
         ahead = Ahead::start(db, next, batch);
-        match step(db, &mut filling, &read, &skips).await {
+        match step(db, &mut filling, &read, &skips, most).await {
             Ok(news) => {
+                most = usize::MAX;
                 for progress in news {
                     told(progress);
                     if let Progress::Switched { projection, .. } = progress {
@@ -136,6 +139,9 @@ async fn run(
                 filling.retain(|one| one.projection.name() != projection);
                 discard(db, projections.iter().filter(|one| one.name() == projection)).await?;
                 first_error.get_or_insert(RebuildError::Stopped { projection, position, what });
+            }
+            Err(RebuildError::Database(DbError::Rows(_))) if most.min(read.len()) > 1 => {
+                most = most.min(read.len()) / 2;
             }
             Err(error) => return Err(error),
         }
@@ -168,8 +174,14 @@ impl Ahead {
     }
 }
 
-/// Fills all new tables with what was read, in one transaction, and lets those take over that have caught up.
-async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) -> Result<Vec<Progress>, RebuildError> {
+/// Fills all new tables with at most so many events of what was read, in one transaction, and lets those take over that have caught up.
+async fn step(
+    db: &ReadDb,
+    filling: &mut [Filling],
+    read: &Read,
+    skips: &Skips,
+    most: usize,
+) -> Result<Vec<Progress>, RebuildError> {
     let mut tx = db.write().await?;
     let mut news = Vec::new();
     let mut reached = Vec::new();
@@ -179,7 +191,9 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
         // Nothing else writes during this transaction: the live tables stay where they are.
         let target =
             checkpoint(&mut tx, name).await?.ok_or_else(|| DbError::failed("a projection has no checkpoint"))?.position;
-        let filled = fill(&mut tx, projection, one.filled, target, read, skips).await?;
+        let mut batch = Batch::of(name, read, one.filled, target, skips);
+        batch.shorten(most);
+        let filled = fill(&mut tx, projection, &batch, target, read.is_empty()).await?;
         let skipped = one.skipped + skips.count(name, one.filled, filled);
         if filled == target {
             switch(&mut tx, projection, skipped).await?;
@@ -204,25 +218,26 @@ async fn step(db: &ReadDb, filling: &mut [Filling], read: &Read, skips: &Skips) 
 async fn fill(
     tx: &mut Tx,
     projection: &dyn Projection,
-    filled: Position,
+    batch: &Batch<'_>,
     target: Position,
-    read: &Read,
-    skips: &Skips,
+    nothing_read: bool,
 ) -> Result<Position, RebuildError> {
     let stopped = |position, what| RebuildError::Stopped { projection: projection.name(), position, what };
-    let batch = Batch::of(projection.name(), read, filled, target, skips);
-    match batch.stop {
-        Some(Stop::Bad { position, what }) if batch.events.is_empty() => return Err(stopped(position, what)),
-        Some(Stop::Hole { position }) => return Err(stopped(position, "the feed has a hole".to_owned())),
+    match &batch.stop {
+        Some(Stop::Bad { position, what }) if batch.events.is_empty() => return Err(stopped(*position, what.clone())),
+        Some(Stop::Hole { position }) => return Err(stopped(*position, "the feed has a hole".to_owned())),
         // Events behind the checkpoint that the feed no longer has.
-        None if read.is_empty() && feed::last_position(tx).await? < target => {
-            return Err(stopped(filled.next(), "the feed ends before it".to_owned()));
+        None if nothing_read && feed::last_position(tx).await? < target => {
+            return Err(stopped(batch.after.next(), "the feed ends before it".to_owned()));
         }
         Some(Stop::Bad { .. }) | None => {}
     }
-    match projection.apply(tx, Tables::Next, &batch.events, &mut Changes::ignored()).await {
+    match apply(projection, tx, Tables::Next, &batch.events, &mut Changes::ignored()).await {
         Ok(()) => Ok(batch.end),
         Err(ApplyError::Event { position, what }) => Err(stopped(position, what)),
+        Err(ApplyError::Database(error @ DbError::Rows(_))) if batch.events.len() == 1 => {
+            Err(stopped(batch.events[0].envelope.position, error.to_string()))
+        }
         Err(ApplyError::Database(error)) => Err(error.into()),
     }
 }

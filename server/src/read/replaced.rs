@@ -16,7 +16,7 @@ const SELDOM: Duration = Duration::from_mins(5);
 
 /// The log is not the one that this node's views were made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Replaced {
+pub enum OtherLog {
     #[error(
         "the views hold position {last}, but the log ends at {log}: it was replaced by an older one. If that was meant, \
          delete the read database and start again: it is built from the log"
@@ -49,7 +49,7 @@ impl ReadSide {
     /// Returns once the log is not what this node has of it: it ends earlier, though that is said well after what is here
     /// was recorded; it has another hash where it ends; or the feed waits, and what the bus has leads to the log's hash by
     /// other events than are here.
-    pub async fn replaced(&self) -> Replaced {
+    pub async fn replaced(&self) -> OtherLog {
         let (mut head, mut feed) = (self.head.clone(), self.feed.position());
         let mut known = Hashed::NOTHING;
         loop {
@@ -57,7 +57,7 @@ impl ReadSide {
             let changed = match said {
                 Some(said) if said.position > here => tokio::select! {
                     changed = feed.changed() => changed,
-                    () = self.another_on_the_bus(said, here, &mut known) => return Replaced::Another { position: here },
+                    () = self.another_on_the_bus(said, here, &mut known) => return OtherLog::Another { position: here },
                 },
                 Some(said) => {
                     if let Some(replaced) = self.contradicted(said, here, &mut known).await {
@@ -75,20 +75,20 @@ impl ReadSide {
     }
 
     /// Whether the log that ends with `said` is another one than this node has up to `here`, which is not before that.
-    async fn contradicted(&self, said: LogHead, here: Position, known: &mut Hashed) -> Option<Replaced> {
+    async fn contradicted(&self, said: LogHead, here: Position, known: &mut Hashed) -> Option<OtherLog> {
         let LogHead { position, at, .. } = said;
         if position < here
             && let Ok(Some(last)) = self.last().await
             && position < last.position
             && at > last.recorded_at.saturating_add(LATER)
         {
-            return Some(Replaced::Older { last: last.position, log: position });
+            return Some(OtherLog::Older { last: last.position, log: position });
         }
         if known.position > position {
             return None;
         }
         match self.further(known, position).await {
-            Ok(()) => (known.hash != said.hash).then_some(Replaced::Another { position }),
+            Ok(()) => (known.hash != said.hash).then_some(OtherLog::Another { position }),
             // It goes on from there at the next head.
             Err(error) => {
                 tracing::debug!(%error, after = known.position.0, "the hashes of the feed could not be read");

@@ -18,7 +18,7 @@ use super::{
     changes::{Changes, Committed, Reset},
     database::ReadDb,
     feed,
-    projections::{ApplyError, Decoded, Projection, Tables},
+    projections::{ApplyError, Decoded, Projection, Tables, apply},
     rebuild::{self, Progress, RebuildError},
     sql::{DbError, Sql, Tx},
     tail::Tail,
@@ -208,7 +208,7 @@ impl Runner {
         let mut changes = Changes::kept();
         // First: what is there already is not to look like an event that cannot be applied.
         move_checkpoint(&mut tx, self.name(), batch.after, batch.end, skipped).await?;
-        self.projection.apply(&mut tx, Tables::Live, &batch.events, &mut changes).await?;
+        apply(self.projection.as_ref(), &mut tx, Tables::Live, &batch.events, &mut changes).await?;
         tx.commit().await?;
         if trace::is_on() {
             self.trace(batch, since);

@@ -25,6 +25,16 @@ impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), members: Map::new(), retry_after: None }
     }
+
+    /// Says under which id a command that may have been done can be sent again.
+    #[must_use]
+    pub fn of_command(mut self, id: &str) -> Self {
+        let told = self.detail;
+        self.detail =
+            format!("{told}: with `Idempotency-Key: {id}` the command is done once, even if it has been done already");
+        self.members.insert("command_id".to_owned(), id.into());
+        self
+    }
 }
 
 /// Something failed that the client can do nothing about: the details go to the log under an id, the id to the client.

@@ -14,11 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     anchor::{Anchor, AnchorError},
-    copy::{Copied, CopyError, UNFINISHED, copy},
+    copy::{Claim, Copied, CopyError, UNFINISHED, copy},
     database::WriteDb,
     identity::PeopleError,
     keys::{KeyError, SigningKeys, create_private},
-    store::{Head, OpenError, StoreError},
+    store::{Head, OpenError, StoreError, into_one_file},
 };
 use crate::db_url::DbUrl;
 use crate::private;
@@ -104,12 +104,13 @@ pub async fn back_up(
         return Err(BackupError::Taken(folder.to_owned()));
     }
     let to = WriteDb::open(&DbUrl::Sqlite(folder.join(DATABASE)), None).await?;
-    let copied = copy(&from, &to, &[], progress).await;
+    let copied = copy(&from, &to, None, &[], progress).await;
     let people_hash = hash_of_people(&to).await;
     to.close().await?;
     from.close().await?;
     let Copied { people, head, .. } = copied?;
     let people_hash = people_hash?;
+    into_one_file(&folder.join(DATABASE)).await?;
     signing.save(&folder.join(KEY))?;
     let anchor = Anchor::sign(&head, at, &signing);
     let program = concat!("daybook ", env!("CARGO_PKG_VERSION")).to_owned();
@@ -173,7 +174,9 @@ pub async fn restore(
     }
     signing.save(keys)?;
     let anchors = std::slice::from_ref(&statement.anchor);
-    let copied = copy(&from, &to, anchors, progress).await;
+    let claim = Claim::take(&to.store).await?;
+    let copied = copy(&from, &to, Some(&claim), anchors, progress).await;
+    claim.give_back().await;
     to.close().await?;
     from.close().await?;
     copied?;

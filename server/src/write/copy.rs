@@ -2,18 +2,23 @@
 //!
 //! Interrupted, it goes on from where the target ends, provided that the target holds the beginning of the same log.
 
+use std::{sync::Arc, time::Duration};
+
 use app::wire::{GENESIS, Position, log_hash};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     anchor::Anchor,
     database::WriteDb,
-    identity::PeopleError,
+    identity::{PeopleError, StoredPerson},
     process_manager,
-    store::{EventStore, Head, StoreError},
+    store::{EventStore, Head, Lease, StoreError},
     verify::{VerifyError, verify},
 };
 
 const CHUNK: u32 = 1000;
+/// How long a [`Claim`] outlives who has it.
+const LASTS: Duration = Duration::from_secs(5);
 /// The checkpoint of a ledger that is being filled: up to where. 0, or none, once it is whole. Nobody may serve it before.
 pub const UNFINISHED: &str = "copy";
 
@@ -39,6 +44,10 @@ pub enum CopyError {
     Broken(Position),
     #[error("the source is not whole itself: a copy into it, up to position {0}, was interrupted")]
     Unfinished(Position),
+    #[error("a server carries the transfers of the target, or did until a moment ago: stop all that serve it")]
+    Served,
+    #[error("the source was written to meanwhile: stop whoever does, and run this again: it goes on")]
+    Moved,
     #[error("the people in the target are not the source's")]
     OtherPeople,
     #[error("what was copied does not verify: {0}")]
@@ -49,12 +58,13 @@ pub enum CopyError {
     People(#[from] PeopleError),
 }
 
-/// Copies what `from` holds now into `to`, and verifies it, against `anchors` too. Neither should be written to meanwhile.
+/// Copies what `from` holds now into `to`, of which it has a claim where others may serve it, and verifies it, against `anchors` too. Fails where either is written to meanwhile.
 ///
 /// `progress` is told how far it is, of how much: once for reading what is there, copying, and verifying.
 pub async fn copy(
     from: &WriteDb,
     to: &WriteDb,
+    claim: Option<&Claim>,
     anchors: &[Anchor],
     mut progress: impl FnMut(&str, Position, Position) + Send,
 ) -> Result<Copied, CopyError> {
@@ -62,12 +72,14 @@ pub async fn copy(
     if unfinished > Position(0) {
         return Err(CopyError::Unfinished(unfinished));
     }
+    // Before the end: it vouches for what a transfer needs, and all that has to be in the copy.
+    let done = from.store.checkpoint(process_manager::NAME).await?;
     let (end, begin) = (from.store.head().await?, to.store.head().await?);
     if begin.position > end.position {
         return Err(CopyError::Longer { target: begin.position, source_end: end.position });
     }
     let mut head = same_log(&*from.store, &begin, |position| progress("compared", position, begin.position)).await?;
-    to.store.save_checkpoint(UNFINISHED, end.position).await?;
+    save(to, claim, UNFINISHED, end.position).await?;
     while head.position < end.position {
         let left = u32::try_from(end.position.0 - head.position.0).unwrap_or(CHUNK);
         let events = from.store.read_log(head.position, left.min(CHUNK)).await?;
@@ -86,15 +98,64 @@ pub async fn copy(
         progress("copied", head.position, end.position);
     }
     let people = copy_people(from, to).await?;
-    let done = from.store.checkpoint(process_manager::NAME).await?;
-    to.store.save_checkpoint(process_manager::NAME, done.min(end.position)).await?;
+    save(to, claim, process_manager::NAME, done).await?;
     verify(&*to.store, anchors, |position, head| progress("verified", position, head)).await?;
     let copied = to.store.head().await?;
     if copied != end {
         return Err(CopyError::AnotherLog(copied.position));
     }
-    to.store.save_checkpoint(UNFINISHED, Position(0)).await?;
-    Ok(Copied { events: end.position.0 - begin.position.0, people, head: end })
+    if from.store.head().await? != end || from.people.stored().await? != people {
+        return Err(CopyError::Moved);
+    }
+    save(to, claim, UNFINISHED, Position(0)).await?;
+    Ok(Copied { events: end.position.0 - begin.position.0, people: people.len(), head: end })
+}
+
+/// No server carries transfers in the ledger that this was taken of.
+pub struct Claim {
+    store: Arc<dyn EventStore>,
+    lease: Lease,
+    renewing: AbortOnDropHandle<()>,
+}
+
+impl Claim {
+    /// Takes the place of a server that carries transfers; fails if there is one.
+    pub async fn take(store: &Arc<dyn EventStore>) -> Result<Self, CopyError> {
+        // Not the holder that a server on the same file is.
+        let holder = format!("a copy into {}", store.holder());
+        let lease = store.acquire(process_manager::NAME, &holder, LASTS).await?.ok_or(CopyError::Served)?;
+        let renewing = tokio::spawn({
+            let (store, lease) = (store.clone(), lease.clone());
+            async move {
+                loop {
+                    tokio::time::sleep(LASTS / 3).await;
+                    if let Err(error) = store.renew(&lease, LASTS).await {
+                        tracing::warn!(%error, "a server may begin to carry transfers");
+                    }
+                }
+            }
+        });
+        Ok(Self { store: store.clone(), lease, renewing: AbortOnDropHandle::new(renewing) })
+    }
+
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// A server can have it at once.
+    pub async fn give_back(self) {
+        self.renewing.abort();
+        if let Err(error) = self.store.renew(&self.lease, Duration::ZERO).await {
+            tracing::warn!(%error, "a server carries transfers a little later");
+        }
+    }
+}
+
+async fn save(to: &WriteDb, claim: Option<&Claim>, name: &str, position: Position) -> Result<(), StoreError> {
+    match claim {
+        Some(claim) => to.store.save_checkpoint_under(&claim.lease, name, position).await,
+        None => to.store.save_checkpoint(name, position).await,
+    }
 }
 
 /// `begin`, if the log in `store` comes by it.
@@ -115,7 +176,7 @@ async fn same_log(
     if hash == begin.hash { Ok(*begin) } else { Err(CopyError::AnotherLog(begin.position)) }
 }
 
-async fn copy_people(from: &WriteDb, to: &WriteDb) -> Result<usize, CopyError> {
+async fn copy_people(from: &WriteDb, to: &WriteDb) -> Result<Vec<StoredPerson>, CopyError> {
     let people = from.people.stored().await?;
     for person in &people {
         to.people.put(person).await?;
@@ -123,5 +184,5 @@ async fn copy_people(from: &WriteDb, to: &WriteDb) -> Result<usize, CopyError> {
     for due in from.people.ends_due().await? {
         to.people.put_end_due(&due).await?;
     }
-    if to.people.stored().await? == people { Ok(people.len()) } else { Err(CopyError::OtherPeople) }
+    if to.people.stored().await? == people { Ok(people) } else { Err(CopyError::OtherPeople) }
 }

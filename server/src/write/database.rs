@@ -65,6 +65,14 @@ impl WriteDb {
         }
     }
 
+    /// Opens it only to be read, as it is at each moment. A file has to be there, and stays as it is.
+    pub async fn read_only(url: &DbUrl) -> Result<Self, OpenError> {
+        let DbUrl::Sqlite(file) = url else { return Self::open(url, None).await };
+        let (store, pool) = SqliteStore::read_only(file).await?;
+        let (store, people) = (Arc::new(store), Arc::new(People::new(pool.clone())));
+        Ok(Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) })
+    }
+
     /// Makes the tables or brings them up to date, as the owner of the database `admin`, and lets the user in `node` do
     /// what a node does. Can be done by several at once, and again.
     pub async fn migrate(admin: &DbUrl, node: Option<&DbUrl>) -> Result<(), OpenError> {

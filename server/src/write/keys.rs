@@ -146,16 +146,18 @@ fn key_id(key: &VerifyingKey) -> String {
 /// Writes a file that only its owner can read, whole or not at all, durably; one that is there already is left alone.
 pub(super) fn create_private(file: &Path, text: &str) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = file.with_extension(format!("{}.draft", std::process::id()));
+    // Of this call alone: in containers that share a folder every process may have the same id.
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let draft = file.with_extension(format!("{:016x}.draft", u64::from_ne_bytes(random)));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.open(&draft)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.sync_all());
     // A link, unlike a rename, never overwrites.
-    let linked = std::fs::hard_link(&draft, file);
+    let linked = written.and_then(|()| std::fs::hard_link(&draft, file));
     std::fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -1,12 +1,16 @@
 //! B2: brokers that are away fail nothing and slow nothing; the relay catches up by itself.
 
 use app::wire::Position;
+use rdkafka::admin::{ConfigSource, ResourceSpecifier};
 
 use super::{
     cluster::Cluster,
-    parts::{MemoryLease, Reading, all_messages, settings, start_relay, topics, until},
+    parts::{MemoryLease, Reading, admin, all_messages, settings, start_relay, topics, until},
 };
-use crate::history::{History, Log, Place};
+use crate::{
+    history::{History, Log, Place},
+    services::topic::options,
+};
 
 #[tokio::test]
 async fn b2_brokers_that_are_away_are_waited_for_and_the_relay_catches_up_alone() {
@@ -54,6 +58,11 @@ async fn b1_one_of_three_brokers_killed_loses_and_doubles_nothing() {
     let reading = Reading::start(&place, &settings).await;
     reading.has(&history.events[..500]).await;
     assert_eq!(relay.status.borrow().lacking, Vec::<String>::new());
+    let events = topics(&settings).events;
+    let described = admin(&settings).describe_configs(&[ResourceSpecifier::Topic(&events)], &options()).await.unwrap();
+    let in_sync = described[0].as_ref().unwrap().get("min.insync.replicas").unwrap();
+    // The topic's own, not what its brokers do for all.
+    assert_eq!((in_sync.value.as_deref(), &in_sync.source), (Some("2"), &ConfigSource::DynamicTopic));
     for broker in 1..=3_usize {
         cluster.broker(broker, "kill");
         log.set(history.events[..500 + 800 * broker].to_vec());

@@ -9,7 +9,10 @@ use std::{
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -46,10 +49,24 @@ impl Drop for Nginx {
     }
 }
 
+/// Answers everything as a node does that starts.
+async fn has_nothing(listener: tokio::net::TcpListener) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4096];
+        assert_ne!(connection.read(&mut head).await.unwrap(), 0);
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        connection.write_all(answer).await.unwrap();
+    }
+}
+
+async fn live(http: &Client, base: &str, token: &str, account: Uuid) -> Response {
+    http.get(format!("{base}/live?q=statement:{account}&from=0")).bearer_auth(token).send().await.unwrap()
+}
+
 /// A stream of the account's statement, over plain HTTP.
 async fn stream(http: &Client, base: &str, token: &str, account: Uuid) -> Response {
-    let url = format!("{base}/live?q=statement:{account}&from=0");
-    let answer = http.get(url).bearer_auth(token).send().await.unwrap();
+    let answer = live(http, base, token, account).await;
     assert_eq!(answer.status(), StatusCode::OK);
     answer
 }
@@ -151,4 +168,21 @@ async fn behind_the_proxy_each_request_finds_its_side_and_no_stream_is_held_back
     }
     // And as long for a machine that has other work too.
     assert!(known.elapsed() < Duration::from_secs(2), "{:?}", known.elapsed());
+
+    // A query node that says that it has nothing yet: its streams come from the other one.
+    let token = sign_in(&http, &url).await;
+    for node in &mut queries {
+        node.terminate();
+        let address = node.base().replace("http://", "");
+        let stand_in = tokio::spawn(has_nothing(tokio::net::TcpListener::bind(address).await.unwrap()));
+        // The proxy may take the other one, started just now, for lost yet.
+        let since = Instant::now();
+        while live(&http, &url, &token, account).await.status() != StatusCode::OK {
+            assert!(since.elapsed() < LONG, "nobody has the stream");
+        }
+        stand_in.abort();
+        assert!(stand_in.await.is_err_and(|ended| ended.is_cancelled()));
+        node.start_again();
+        node.ready(&http).await;
+    }
 }

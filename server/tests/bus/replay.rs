@@ -35,8 +35,15 @@ async fn b3_a_new_node_on_a_topic_that_lost_its_beginning_gets_everything() {
     relay.published(Position(700)).await;
     // One partition lost all, another half, one nothing.
     forget(&settings, &[(0, Offset::End), (1, Offset::Offset(100))]).await;
+    relay.stop().await;
     let places = [Place::new(), Place::new()];
     let reading = [Reading::start(&places[0], &settings).await, Reading::start(&places[1], &settings).await];
+    // While nobody answers, the status says what was asked for.
+    for reading in &reading {
+        until("something is asked for", || reading.status().replay.is_some() && reading.status().waiting.is_some())
+            .await;
+    }
+    let relay = start_relay(&settings, &log, &lease);
     for reading in &reading {
         reading.has(&history.events[..700]).await;
     }

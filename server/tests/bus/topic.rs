@@ -1,19 +1,22 @@
 //! The topics themselves: made as they should be, warned of if they are not, changed while nodes run, read by strangers.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use app::wire::Position;
+use app::wire::{GENESIS, Position};
 use rdkafka::{
     admin::{NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-use server::bus::{After, kafka::ensure};
+use server::{
+    bus::{After, LogHead, kafka::ensure},
+    write::{keys::SigningKeys, log_source::head_signer},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     cluster::{Cluster, script},
-    parts::{MemoryLease, Reading, admin, bus, client, settings, start_relay, topics, until},
+    parts::{LONG, MemoryLease, Reading, admin, bus, client, settings, start_relay, topics, until},
 };
 use crate::{
     history::{History, Log, Place},
@@ -104,6 +107,37 @@ async fn what_is_not_ours_is_counted_with_its_place_and_ignored() {
     assert!(odd.iter().all(|odd| odd.topic == names.events && odd.partition == 1 && odd.offset > 0), "{odd:?}");
     assert_eq!(odd[1].what, "its source is /shop");
     reading.stop().await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_head_that_a_stranger_signed_counts_for_nothing() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(65, 100);
+    let log = Log::new(history.events[..50].to_vec());
+    let relay = start_relay(&settings, &log, &MemoryLease::new());
+    relay.published(Position(50)).await;
+    let cancelled = CancellationToken::new();
+    let bus = bus(&settings, &cancelled);
+    let mut head = bus.log_head();
+    let mut heard = async |position: Position| {
+        let heard = head.wait_for(|head| head.is_some_and(|head| head.position >= position));
+        tokio::time::timeout(LONG, heard).await.unwrap().unwrap().unwrap().position
+    };
+    assert_eq!(heard(Position(50)).await, Position(50));
+    let sign = head_signer(Arc::new(SigningKeys::from_seed([8; 32])));
+    let value = serde_json::to_vec(&sign(LogHead { position: Position(5000), hash: GENESIS, at: i64::MAX })).unwrap();
+    let header = |key, value| Header { key, value: Some(value) };
+    let headers =
+        OwnedHeaders::new().insert(header("ce_source", "/daybook")).insert(header("ce_type", "daybook.log_head"));
+    let control = topics(&settings).control;
+    let stranger: BaseProducer = client(&settings).create().unwrap();
+    stranger.send(BaseRecord::<(), [u8]>::to(&control).payload(&value).headers(headers)).unwrap();
+    stranger.flush(Duration::from_secs(20)).unwrap();
+    // What the relay says comes behind it.
+    log.set(history.events.clone());
+    assert_eq!(heard(history.head()).await, history.head());
+    cancelled.cancel();
     relay.stop().await;
 }
 

@@ -137,8 +137,12 @@ async fn what_is_backed_up_is_of_one_moment_and_comes_back(place: Place, to: DbU
     let at = made.anchor.position;
     assert!(at >= Position(1600) && at < db.store.head().await.unwrap().position, "{at}");
 
-    // It comes back as it was, and is a ledger like any other.
+    // It comes back as it was, and is a ledger like any other. What it is read from can lie where nothing can be written:
+    // its database says that it has no log beside it (SQLite's file format, 1.3.3), and gets none.
+    let database = place.path("backup/write.sqlite");
+    assert_eq!(std::fs::read(&database).unwrap()[18..20], [1, 1]);
     assert_eq!(place.restore("backup", &to).await.unwrap(), made);
+    assert_eq!(std::fs::read(&database).unwrap()[18..20], [1, 1]);
     assert_private(&place.path("restored"));
     let restored = WriteDb::open(&to, None).await.unwrap();
     let events = restored.store.read_log(Position(0), u32::MAX).await.unwrap();
@@ -257,6 +261,7 @@ async fn a_running_server_is_backed_up_and_served_elsewhere_with_its_people_and_
     assert!(verified.contains("1 anchor(s) hold"), "{verified}");
     // The backup itself is a data folder.
     daybook_said(&["verify", "--data-dir", &backup, "--anchor", &path("anchor")]).await.unwrap();
+    assert_eq!(std::fs::read(path("backup/write.sqlite")).unwrap()[18..20], [1, 1], "still one file");
     let twice = daybook_said(&["restore", &backup, "--data-dir", &restored]).await.unwrap_err();
     assert!(twice.contains("there is a ledger in"), "{twice}");
 

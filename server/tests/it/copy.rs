@@ -1,15 +1,18 @@
 //! A ledger moves from SQLite to PostgreSQL and back.
 
+use std::time::Duration;
+
 use app::{ports::Role, wire::Actor, wire::Position};
 use server::db_url::DbUrl;
 use server::write::{
-    copy::{Copied, CopyError, copy},
+    copy::{Claim, Copied, CopyError, UNFINISHED, copy},
     database::WriteDb,
     identity::{NewPerson, Passwords},
-    store::EventStore,
+    store::{EventStore, StoreError},
     verify::verify,
 };
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use crate::{
     postgres::empty_database,
@@ -47,7 +50,7 @@ async fn people(db: &WriteDb) {
 }
 
 async fn copied(from: &WriteDb, to: &WriteDb) -> Copied {
-    let copied = copy(from, to, &[], |_, _, _| {}).await.unwrap();
+    let copied = copy(from, to, None, &[], |_, _, _| {}).await.unwrap();
     assert_eq!(
         to.store.read_log(Position(0), u32::MAX).await.unwrap(),
         from.store.read_log(Position(0), u32::MAX).await.unwrap()
@@ -96,18 +99,75 @@ async fn an_interrupted_copy_goes_on_and_another_log_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (sqlite(&folder, "a.db").await, postgres().await);
     append(&*from.store, 0..1500).await;
-    // What an interrupted copy leaves.
     copied(&from, &to).await;
     append(&*from.store, 1500..1700).await;
     people(&from).await;
+    // What an interrupted copy leaves.
+    to.store.save_checkpoint(UNFINISHED, Position(1700)).await.unwrap();
     assert_eq!(copied(&from, &to).await.events, 200);
+    assert_eq!(to.store.checkpoint(UNFINISHED).await.unwrap(), Position(0));
     assert_eq!(copied(&from, &to).await.events, 0);
 
     append(&*to.store, 2000..2001).await;
-    let error = copy(&from, &to, &[], |_, _, _| {}).await.unwrap_err();
+    let error = copy(&from, &to, None, &[], |_, _, _| {}).await.unwrap_err();
     assert!(matches!(error, CopyError::Longer { .. }), "{error}");
     append(&*from.store, 3000..3010).await;
-    let error = copy(&from, &to, &[], |_, _, _| {}).await.unwrap_err();
+    let error = copy(&from, &to, None, &[], |_, _, _| {}).await.unwrap_err();
     assert!(matches!(error, CopyError::AnotherLog(Position(1701))), "{error}");
     assert_eq!(to.store.head().await.unwrap().position, Position(1701));
+}
+
+#[tokio::test]
+async fn what_a_server_serves_is_not_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (sqlite(&folder, "a.db").await, postgres().await);
+    append(&*from.store, 0..10).await;
+    for (number, to) in (100..).zip([to, sqlite(&folder, "b.db").await]) {
+        let server = to.store.holder();
+        let acquire = async |ttl| to.store.acquire("process_manager", &server, ttl).await.unwrap();
+        let lease = acquire(Duration::from_mins(1)).await.unwrap();
+        assert!(matches!(Claim::take(&to.store).await, Err(CopyError::Served)));
+        to.store.renew(&lease, Duration::ZERO).await.unwrap();
+        let claim = Claim::take(&to.store).await.unwrap();
+        assert_eq!(acquire(Duration::ZERO).await, None);
+        copy(&from, &to, Some(&claim), &[], |_, _, _| {}).await.unwrap();
+        assert_eq!(to.store.checkpoint(UNFINISHED).await.unwrap(), Position(0));
+        claim.give_back().await;
+        assert!(acquire(Duration::ZERO).await.is_some());
+        // Whoever was held up for too long does not say that it is whole.
+        let late = Claim::take(&to.store).await.unwrap();
+        to.store.renew(late.lease(), Duration::ZERO).await.unwrap();
+        acquire(Duration::ZERO).await.unwrap();
+        append(&*from.store, number..number + 1).await;
+        let error = copy(&from, &to, Some(&late), &[], |_, _, _| {}).await.unwrap_err();
+        assert!(matches!(error, CopyError::Store(StoreError::FencedOff)), "{error}");
+        // As the other one has it.
+        copied(&from, &to).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_vouches_for_nothing_that_came_after_it_began_and_a_source_that_goes_on_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (sqlite(&folder, "a.db").await, postgres().await);
+    append(&*from.store, 0..10).await;
+    from.store.save_checkpoint("process_manager", Position(7)).await.unwrap();
+    // A server that is still at work on it.
+    let goes_on = |what: &str, _, _| {
+        if what == "copied" {
+            tokio::task::block_in_place(|| {
+                Handle::current().block_on(async {
+                    append(&*from.store, 10..12).await;
+                    from.store.save_checkpoint("process_manager", Position(12)).await.unwrap();
+                });
+            });
+        }
+    };
+    let error = copy(&from, &to, None, &[], goes_on).await.unwrap_err();
+    assert!(matches!(error, CopyError::Moved), "{error}");
+    assert_eq!(to.store.checkpoint("process_manager").await.unwrap(), Position(7));
+    assert_eq!(to.store.checkpoint(UNFINISHED).await.unwrap(), Position(10));
+    // It has stopped.
+    assert_eq!(copied(&from, &to).await.events, 2);
+    assert_eq!(to.store.checkpoint("process_manager").await.unwrap(), Position(12));
 }

@@ -128,6 +128,7 @@ on_both_databases! {
     a_sign_in_that_was_under_way_while_the_password_changed_gets_nothing_that_lasts
     nothing_about_who_a_person_is_gets_into_the_log
     an_email_belongs_to_one_person_whatever_its_case
+    who_is_added_again_under_their_id_has_no_session_of_before
     a_change_by_another_process_is_noticed
     the_bus_hears_of_everyone_and_of_those_who_were_forgotten
 }
@@ -341,17 +342,27 @@ async fn an_email_belongs_to_one_person_whatever_its_case(house: House) {
     assert!(matches!(add("a@b", " ").await, Err(PeopleError::Invalid { field: "name", .. })));
     let ida =
         NewPerson { email: "ida@example.org".into(), name: "Ida".into(), roles: vec![], password: password.clone() };
-    assert!(matches!(house.people.add_as(id, ida.clone(), NOW).await, Err(PeopleError::IdTaken)));
+    assert!(matches!(house.people.add_as(id, ida, NOW, Actor::Operator).await, Err(PeopleError::IdTaken)));
     let listed = house.people.list().await.unwrap();
     assert_eq!(listed.len(), 1);
-    // As someone is added again whom a backup does not know.
-    let known = UserId(uuid::Uuid::from_u128(77));
-    house.people.add_as(known, ida, NOW).await.unwrap();
-    assert_eq!(house.people.by_email("ida@example.org").await.unwrap().unwrap().person.id, known);
     assert_eq!(
         (listed[0].person.id, listed[0].person.email.as_str(), listed[0].disabled),
         (id, "eva@example.org", false)
     );
+}
+
+async fn who_is_added_again_under_their_id_has_no_session_of_before(house: House) {
+    // Of a ledger whose older backup, which does not know her, is in use here.
+    let before = House::on(WriteSide::new().await).await.eva().await;
+    assert!(house.is_good(&before.token));
+    let password = Passwords::new().unwrap().hash(PASSWORD).await.unwrap();
+    let again = NewPerson { email: "eva@example.org".into(), name: "Eva".into(), roles: vec![], password };
+    house.people.add_as(before.viewer.user_id, again, NOW, Actor::Operator).await.unwrap();
+    house.until_ended(&before).await;
+    assert!(!house.is_good(&before.token));
+    let now = house.sign_in("eva@example.org", PASSWORD).await.unwrap();
+    assert_eq!(now.viewer.user_id, before.viewer.user_id);
+    assert!(house.is_good(&now.token));
 }
 
 async fn a_change_by_another_process_is_noticed(house: House) {

@@ -1,6 +1,9 @@
 //! What is PostgreSQL's own: who may what, versions of its tables, several that migrate, answers that are lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use app::{ports::Role, wire::Actor, wire::Position};
 use server::write::{
@@ -172,6 +175,47 @@ async fn w4_after_a_lost_answer_nothing_is_under_way_when_its_commands_are_looke
     assert_eq!(sqlx::query_scalar::<_, i64>(backends).fetch_one(&mut raw).await.unwrap(), 0);
     assert_eq!(store.head().await.unwrap(), head);
     store.append(head.position, &events, &chain.head).await.unwrap();
+}
+
+#[tokio::test]
+async fn w1_a_server_that_does_not_wait_for_its_disk_is_named_loudly() {
+    let place = TempPostgres::new().await;
+    let said = Said::default();
+    let writer = said.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _until = tracing::subscriber::set_default(subscriber);
+    PostgresStore::open(&place.url).await.unwrap();
+    assert!(!said.text().contains("LOST"), "{}", said.text());
+    let off =
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+    sqlx::raw_sql(off).execute(&mut place.raw().await).await.unwrap();
+    PostgresStore::open(&place.url).await.unwrap();
+    let said = said.text();
+    assert!(
+        said.contains("ERROR") && said.contains("synchronous_commit=off: WHAT IS ACKNOWLEDGED CAN BE LOST"),
+        "{said}"
+    );
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Said {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]

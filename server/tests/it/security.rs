@@ -3,15 +3,15 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use app::{
     api::AppError,
-    domain::{SessionId, UserId},
-    ports::{Ports, Role, SessionPort, SignedIn, TokenCheck, Viewer},
-    wire::Receipt,
+    domain::{CommandId, SessionId, UserId},
+    ports::{CommandPort, Ports, Role, SessionPort, SignedIn, TokenCheck, Viewer},
+    wire::{Command, Receipt, Version},
 };
 use async_trait::async_trait;
 use axum::{
@@ -73,6 +73,21 @@ impl SessionPort for Scripted {
     }
 }
 
+/// Never answers; knows with which ids it was asked.
+#[derive(Default)]
+struct NoAnswer(Mutex<Vec<CommandId>>);
+
+#[async_trait]
+impl CommandPort for NoAnswer {
+    async fn send(&self, _: &Viewer, id: CommandId, _: Command, _: Option<Version>) -> Result<Receipt, AppError> {
+        self.0.lock().unwrap().push(id);
+        std::future::pending().await
+    }
+    async fn answers(&self) -> bool {
+        true
+    }
+}
+
 /// Believes tokens that say how many seconds are left.
 struct Seconds;
 
@@ -117,6 +132,29 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let response = ask(&router, sign_in("wait")).await;
     assert_eq!(response.status(), 504);
     assert_eq!(problem(response).await["code"], "timed_out");
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_can_be_sent_again_under_its_id() {
+    let commands = Arc::new(NoAnswer::default());
+    let ports = Ports { commands: Some(commands.clone()), sessions: None, queries: None };
+    let options = WebOptions { request_timeout: Duration::from_millis(20), ..WebOptions::default() };
+    let router = router(AppState::new(ports, Arc::new(Seconds), options, CancellationToken::new()));
+    let given = Uuid::from_u128(7).to_string();
+    for key in [None, Some(&given)] {
+        let mut request = Request::post("/api/v1/commands/OpenAccount").header("authorization", "Bearer 60");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = json!({"name": "Everyday", "currency": "CZK"}).to_string();
+        let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
+        let response = ask(&router, request).await;
+        assert_eq!(response.status(), 504);
+        let told = problem(response).await;
+        let asked = commands.0.lock().unwrap().last().unwrap().to_string();
+        assert_eq!(told["command_id"], asked);
+        assert!(key.is_none_or(|key| *key == asked));
+    }
 }
 
 /// `GET path` from this peer, which says this of where the request comes from.
@@ -479,7 +517,7 @@ async fn who_may_send_which_command() {
         ("SkipEvent", json!({"projection": "none", "position": 1, "reason": "test"}), [NOBODY, 404, 404, 200]),
     ];
     let names: Vec<&str> = commands.iter().map(|(name, ..)| *name).collect();
-    for name in app::wire::Command::NAMES {
+    for name in Command::NAMES {
         assert!(names.contains(name), "{name} is not in the table");
     }
     for (name, fields, expected) in commands {

@@ -64,16 +64,22 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
     };
     drop(reader);
     if count.1 > 0 {
+        let mut stranger = None;
         last_messages(&settings, &topics.control, 0, |message| {
-            if let Control::LogHead(signed) = Control::read(message)
-                && keys.signed(&signed)
-            {
-                let further =
-                    said.head.is_none_or(|head| (head.position, head.at) < (signed.head.position, signed.head.at));
-                said.head = if further { Some(signed.head) } else { said.head };
+            let Control::LogHead(signed) = Control::read(message) else { return };
+            if !keys.signed(&signed) {
+                stranger = Some(signed.key_id);
+                return;
             }
+            stranger = None;
+            let further =
+                said.head.is_none_or(|head| (head.position, head.at) < (signed.head.position, signed.head.at));
+            said.head = if further { Some(signed.head) } else { said.head };
         })
         .await?;
+        if let Some(key) = stranger {
+            tracing::warn!(key, "the last log head on {} was signed by a key that is not known here", topics.control);
+        }
     }
     let mut partitions = Vec::new();
     for partition in 0..count.0 {

@@ -138,7 +138,9 @@ impl KafkaSettings {
         let value = if let Some(path) = value.strip_prefix("file:") {
             std::fs::read_to_string(path).map_err(|error| unreadable(&error))?.trim_end().to_owned()
         } else if let Some(name) = value.strip_prefix("env:") {
-            std::env::var(name).map_err(|error| unreadable(&error))?
+            // The error would say the whole value, where that is not UTF-8.
+            let found = std::env::var_os(name).ok_or_else(|| unreadable(&"it is not set"))?;
+            found.into_string().map_err(|_| unreadable(&"it is not UTF-8"))?
         } else {
             value.to_owned()
         };

@@ -37,7 +37,7 @@ pub fn header<'m>(message: &'m impl Message, name: &str) -> Option<Cow<'m, str>>
 
 /// Microseconds since 1970 as `2026-11-22T09:30:00.123456Z`.
 pub fn rfc3339(micros: i64) -> String {
-    let at = OffsetDateTime::UNIX_EPOCH + Duration::microseconds(micros);
+    let at = OffsetDateTime::UNIX_EPOCH.saturating_add(Duration::microseconds(micros));
     let (date, time) = (at.date(), at.time());
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",

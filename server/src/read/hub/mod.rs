@@ -132,14 +132,14 @@ impl Hub {
             streams: Mutex::default(),
             over: cancelled.clone(),
         });
-        let (teller, read) = (hub.clone(), read.clone());
-        tokio::spawn(async move {
+        let (teller, teller_reads) = (hub.clone(), read.clone());
+        read.spawn(async move {
             loop {
                 tokio::select! {
                     () = cancelled.cancelled() => return,
                     committed = changes.recv() => match committed {
                         Ok(committed) => teller.tell(&committed),
-                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_missed(&read),
+                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_missed(&teller_reads),
                         Err(broadcast::error::RecvError::Closed) => return,
                     },
                     reset = resets.recv() => match reset {

@@ -12,10 +12,11 @@ mod transfers;
 mod trial_balance;
 mod words;
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use app::wire::{Envelope, Event, Position};
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 
 use super::{
     changes::Changes,
@@ -44,6 +45,18 @@ pub enum ApplyError {
     Event { position: Position, what: String },
     #[error("the read database does not take it: {0}")]
     Database(#[from] DbError),
+}
+
+/// [`Projection::apply`], whose panic is that of whatever it was given.
+pub async fn apply(
+    projection: &dyn Projection,
+    tx: &mut Tx,
+    tables: Tables,
+    events: &[&Decoded],
+    changes: &mut Changes,
+) -> Result<(), ApplyError> {
+    let applied = AssertUnwindSafe(projection.apply(tx, tables, events, changes)).catch_unwind().await;
+    applied.unwrap_or_else(|_| Err(DbError::Rows("the projection panics".into()).into()))
 }
 
 impl ApplyError {

@@ -38,17 +38,12 @@ pub async fn send(
     port.send(&viewer, command_id, command, expected).await.map(Json).map_err(|error| unanswered(error, command_id))
 }
 
-/// Says under which id a command that may have been done can be sent again.
+/// Whoever is told to come back is told with which id.
 fn unanswered(error: AppError, id: CommandId) -> Problem {
-    let unavailable = matches!(error, AppError::Unavailable { .. });
-    let mut problem = Problem::from(error);
-    if unavailable {
-        let told = problem.detail;
-        problem.detail =
-            format!("{told}: with `Idempotency-Key: {id}` the command is done once, even if it has been done already");
-        problem.members.insert("command_id".to_owned(), id.to_string().into());
+    match error {
+        AppError::Unavailable { .. } => Problem::from(error).of_command(&id.to_string()),
+        error => error.into(),
     }
-    problem
 }
 
 impl JsonBody {

@@ -62,7 +62,7 @@ pub async fn edge(State(state): State<AppState>, request: Request, next: Next) -
     response
 }
 
-async fn answer(state: &AppState, live: bool, request: Request, next: Next) -> Response {
+async fn answer(state: &AppState, live: bool, mut request: Request, next: Next) -> Response {
     if live {
         return next.run(request).await;
     }
@@ -70,9 +70,10 @@ async fn answer(state: &AppState, live: bool, request: Request, next: Next) -> R
     let Ok(_permit) = state.permits.try_acquire() else {
         return Problem::from(AppError::Unavailable { retry_after: 1 }).into_response();
     };
+    let command = limits::command_id(&mut request);
     match tokio::time::timeout(state.options.request_timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => limits::timed_out().into_response(),
+        Err(_) => limits::timed_out(command.as_deref()).into_response(),
     }
 }
 

@@ -8,5 +8,6 @@ mod sessions;
 
 pub use limits::SignInLimits;
 pub use password::{HashedPassword, PASSWORD_LENGTH, PasswordError, Passwords};
+pub(in crate::write) use people::StoredPerson;
 pub use people::{NewPerson, People, PeopleDb, PeopleError, PersonRow};
 pub use sessions::{SESSION_AGE, SessionParts, Sessions, mint};

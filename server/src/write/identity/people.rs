@@ -129,27 +129,48 @@ impl People {
     /// Adds someone; `now` in microseconds since 1970.
     pub async fn add(&self, new: NewPerson, now: i64) -> Result<UserId, PeopleError> {
         let id = UserId(random_id(now)?);
-        self.add_as(id, new, now).await?;
+        self.insert(id, new, now, None).await?;
         Ok(id)
     }
 
-    /// Adds someone under an id that nobody has had here: of a person whom an older backup does not know, say.
-    pub async fn add_as(&self, id: UserId, new: NewPerson, now: i64) -> Result<(), PeopleError> {
-        let email = email(&new.email)?;
-        let name = name(&new.name)?;
+    /// Adds someone under an id that nobody has had here: of a person whom an older backup does not know, say. Their sessions
+    /// of before end. `by`: who did it, as the log will say.
+    pub async fn add_as(&self, id: UserId, new: NewPerson, now: i64, by: Actor) -> Result<(), PeopleError> {
         let sql = "SELECT count(*) FROM people WHERE id = $1";
         let known: i64 =
             with_pool!(&self.db, pool => sqlx::query_scalar(sql).bind(id.to_string()).fetch_one(pool).await)?;
         if known > 0 {
             return Err(PeopleError::IdTaken);
         }
+        self.insert(id, new, now, Some((EndReason::PasswordChanged, by))).await
+    }
+
+    /// `ends`: why all sessions that this person had end, and who says so.
+    async fn insert(
+        &self,
+        id: UserId,
+        new: NewPerson,
+        now: i64,
+        ends: Option<(EndReason, Actor)>,
+    ) -> Result<(), PeopleError> {
+        let (email, name) = (email(&new.email)?, name(&new.name)?);
         let sql =
             "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
         let (person, roles, password) = (id.to_string(), to_json(&new.roles)?, new.password.0);
-        let added = with_pool!(&self.db, pool => {
+        let due = match ends {
+            Some((reason, by)) => Some([random_id(0)?.to_string(), id.to_string(), to_json(&reason)?, by.to_string()]),
+            None => None,
+        };
+        let added = with_pool!(&self.db, pool => async {
+            let mut transaction = pool.begin().await?;
             let row = sqlx::query(sql).bind(person).bind(email).bind(name).bind(roles).bind(password).bind(now);
-            row.execute(pool).await.map(drop)
-        });
+            row.execute(&mut *transaction).await?;
+            if let Some([command_id, user_id, reason, actor]) = due {
+                let due = sqlx::query(END_DUE).bind(command_id).bind(user_id).bind(reason).bind(actor);
+                due.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        }.await);
         added.map_err(|error| match error.as_database_error() {
             Some(refused) if refused.is_unique_violation() => PeopleError::EmailTaken,
             _ => PeopleError::Store(error),
@@ -274,6 +295,13 @@ impl People {
                 })
             })
             .collect()
+    }
+
+    /// Whether the log has yet to be told that all sessions of this person ended.
+    pub async fn end_is_due(&self, user: UserId) -> Result<bool, PeopleError> {
+        let (sql, user) = ("SELECT count(*) FROM session_ends_due WHERE user_id = $1", user.to_string());
+        let due: i64 = with_pool!(&self.db, pool => sqlx::query_scalar(sql).bind(user).fetch_one(pool).await)?;
+        Ok(due > 0)
     }
 
     /// The log was told.

@@ -107,8 +107,7 @@ impl Sessions {
         let mut random = [0; 10];
         getrandom::fill(&mut random).map_err(|error| internal(&error))?;
         let now = self.clock.now_micros();
-        // A millisecond past the last end, since that is how exactly a session says when it began.
-        let began = self.revocations.user_ended_at(user).map_or(now, |ended| now.max(ended + 1000));
+        let began = self.revocations.begins(user, now);
         // Only now is the person read: what changes after this ends the session.
         let known = self.people.by_id(user).await.map_err(people_failed)?;
         let known = known.filter(|row| !row.disabled && row.password == *password).ok_or(AppError::WrongCredentials)?;

@@ -21,7 +21,7 @@ use sqlx::{migrate::Migrator, pool::PoolOptions};
 use tokio::sync::watch;
 
 pub use postgres::{OpenError, PostgresStore};
-pub use sqlite::{SqliteStore, connect_options};
+pub use sqlite::{SqliteStore, connect_options, into_one_file};
 
 /// Where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

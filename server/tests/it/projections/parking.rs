@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use server::read::{
     changes::Changes,
     projections::{self, ApplyError, Decoded, Projection, Tables},
+    rebuild::RebuildError,
     sql::{Sql, Tx},
 };
 
@@ -28,6 +29,7 @@ struct Fussy {
 enum Refusal {
     Itself,
     TheDatabase,
+    Panic,
 }
 
 #[async_trait]
@@ -52,8 +54,10 @@ impl Projection for Fussy {
         for decoded in events {
             let position = decoded.envelope.position;
             let refused = position == self.refused && self.refuses.load(Ordering::SeqCst);
-            if refused && self.by == Refusal::Itself {
-                return Err(ApplyError::event(decoded, "too ugly"));
+            match self.by {
+                Refusal::Itself if refused => return Err(ApplyError::event(decoded, "too ugly")),
+                Refusal::Panic if refused => panic!("a bug"),
+                Refusal::Itself | Refusal::TheDatabase | Refusal::Panic => {}
             }
             tables
                 .sql("INSERT INTO fussy{next} VALUES (?, ?)")
@@ -99,14 +103,13 @@ async fn fussy_rows(node: &Node) -> Vec<i64> {
 
 #[tokio::test]
 async fn r2_a_bad_event_parks_one_projection_visibly_and_the_others_go_on() {
-    for by in [Refusal::Itself, Refusal::TheDatabase] {
+    for (by, what) in [(Refusal::Itself, "too ugly"), (Refusal::TheDatabase, "check"), (Refusal::Panic, "panics")] {
         let (place, history) = (Place::new(), History::random(9, 90));
         let (log, fussy) = (Log::new(history.events.clone()), Fussy::at(40, by));
         let node = with_fussy(&place, &fussy, &log).await;
         node.reaches(history.head()).await;
         let found = parked(&node, "fussy").await;
         assert_eq!(found.position, Position(40));
-        let what = if by == Refusal::Itself { "too ugly" } else { "check" };
         assert!(found.error.to_lowercase().contains(what), "{}", found.error);
         // What comes before it is applied.
         assert_eq!(fussy_rows(&node).await, (1..40).collect::<Vec<_>>());
@@ -121,6 +124,11 @@ async fn r2_a_bad_event_parks_one_projection_visibly_and_the_others_go_on() {
         assert_eq!(fussy_rows(&node).await, (1..=90).collect::<Vec<_>>());
         let status = node.side.status();
         assert!(status.projections.iter().all(|one| one.parked.is_none()));
+
+        // A rebuild names it, too.
+        fussy.refuses.store(true, Ordering::SeqCst);
+        let stopped = node.side.rebuild("fussy").await.unwrap();
+        assert!(matches!(stopped, Err(RebuildError::Stopped { position: Position(40), .. })), "{stopped:?}");
     }
 }
 

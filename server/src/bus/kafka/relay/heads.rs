@@ -6,8 +6,8 @@ use super::{Go, Never};
 use crate::bus::{LogHead, kafka::control::Control};
 
 const TICK: Duration = Duration::from_secs(1);
-/// At most so often: what comes sooner is said together.
-const PAUSE: Duration = Duration::from_millis(5);
+/// The events come first; what is appended meanwhile is said together.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Go<'_> {
     pub(super) async fn heads(&self) -> Never {
@@ -18,10 +18,10 @@ impl Go<'_> {
             let stored = self.parts.log.head().await?;
             let head = own.filter(|own| own.position > stored.position).unwrap_or(stored);
             self.say(LogHead { at: head.at.max(stored.at), ..head }).await?;
-            tokio::time::sleep(PAUSE).await;
             if matches!(tokio::time::timeout(TICK, appended.changed()).await, Ok(Err(_))) {
                 tokio::time::sleep(TICK).await;
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

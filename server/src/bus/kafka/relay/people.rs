@@ -3,7 +3,11 @@
 //! So a word that a held-up relay says too late is corrected by the one that holds the lease, and whoever was forgotten stays
 //! so.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use super::{Ended, Go, Never, pause};
 use crate::bus::{
@@ -13,6 +17,9 @@ use crate::bus::{
 
 /// How long what another node changed may stay unnoticed.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often something is said in any case, where someone was forgotten: brokers begin a new file only when they are written to,
+/// and take out what was overwritten only of those that are full.
+const SWEEP: Duration = Duration::from_mins(61);
 
 impl Go<'_> {
     pub(super) async fn people(&self) -> Infallible {
@@ -29,10 +36,17 @@ impl Go<'_> {
             said.extend(topic.next().await?);
         }
         let mut changed = self.parts.people.clone();
+        let mut swept = Instant::now();
         loop {
             changed.borrow_and_update();
             said.extend(topic.ready()?);
             self.put_right(&mut said).await?;
+            if swept.elapsed() > SWEEP {
+                swept = Instant::now();
+                if let Some((forgotten, _)) = said.iter().find(|(_, value)| value.is_none()) {
+                    self.producer.person(forgotten, None).await?;
+                }
+            }
             let news = async {
                 if changed.changed().await.is_err() {
                     std::future::pending::<()>().await;

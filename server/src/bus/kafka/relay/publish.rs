@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use app::wire::Position;
+use app::wire::{Envelope, Position};
 use tokio::time::timeout;
 
 use super::{Ended, Go, Never, SAVE};
@@ -19,17 +19,15 @@ impl Go<'_> {
     /// Publishes what follows `sent`.
     pub(super) async fn events(&self, mut sent: Position) -> Never {
         let mut appended = self.parts.appended.clone();
+        let mut events = Vec::new();
         loop {
             // Marked as seen before the read: an append during the read is noticed by the next wait.
             appended.borrow_and_update();
-            let events = self.parts.log.read(sent, CHUNK).await?;
-            for event in &events {
-                if event.position != sent.next() {
-                    return Err(Ended::Gap { after: sent, found: event.position });
-                }
-                self.producer.event(event).await?;
-                sent = event.position;
-            }
+            let last = events.last().map_or(sent, |event: &Envelope| event.position);
+            // What follows is read while these are sent.
+            let (published, following) = tokio::join!(self.send(&events, sent), self.parts.log.read(last, CHUNK));
+            published?;
+            (sent, events) = (last, following?);
             if events.is_empty() {
                 // Whatever it was, the log is read again.
                 let news = timeout(LOOK, appended.changed()).await;
@@ -38,6 +36,17 @@ impl Go<'_> {
                 }
             }
         }
+    }
+
+    async fn send(&self, events: &[Envelope], mut sent: Position) -> Result<(), Ended> {
+        for event in events {
+            if event.position != sent.next() {
+                return Err(Ended::Gap { after: sent, found: event.position });
+            }
+            self.producer.event(event).await?;
+            sent = event.position;
+        }
+        Ok(())
     }
 
     /// Says how far it has come, and when it comes no further.

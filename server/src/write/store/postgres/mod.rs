@@ -76,6 +76,19 @@ impl PostgresStore {
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE)
             .acquire_slow_threshold(Duration::from_secs(15))
+            // One that was in use just now is not asked first.
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| {
+                Box::pin(async move {
+                    if used.idle_for < LOOK_EVERY {
+                        return Ok(true);
+                    }
+                    timeout(ACQUIRE, connection.ping())
+                        .await
+                        .map_err(|late| sqlx::Error::Io(late.into()))?
+                        .map(|()| true)
+                })
+            })
             // The pool's own look has no limit: what a dead server has of it would never come back.
             .after_release(|connection, _| {
                 let answer = timeout(ACQUIRE, connection.ping());

@@ -19,7 +19,7 @@ use app::{
 use async_trait::async_trait;
 use rusqlite::ffi;
 use sqlx::{
-    ConnectOptions as _, Row, SqlitePool,
+    ConnectOptions as _, Connection as _, Row, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -47,10 +47,13 @@ macro_rules! select_events {
 
 /// How every connection to the write database is opened; made if it is not there.
 pub fn connect_options(file: &Path) -> SqliteConnectOptions {
+    there(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+}
+
+/// A connection to a file that is there, and that stays in the journal mode that it has.
+fn there(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
@@ -94,8 +97,16 @@ impl SqliteStore {
     /// The log in `file` as it is at this moment, whatever is appended meanwhile: only to be read. It has to be there and
     /// of this program's version. The pool behind it is for what else is to be read of the same moment.
     pub async fn snapshot(file: &Path) -> Result<(Self, SqlitePool), OpenError> {
-        let options = connect_options(file).read_only(true).create_if_missing(false);
-        let readers = one_moment(SqlitePoolOptions::new(), "BEGIN").connect_with(options).await.map_err(broken)?;
+        Self::only_read(file, one_moment(SqlitePoolOptions::new(), "BEGIN")).await
+    }
+
+    /// The same as it is at each moment.
+    pub async fn read_only(file: &Path) -> Result<(Self, SqlitePool), OpenError> {
+        Self::only_read(file, SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false)).await
+    }
+
+    async fn only_read(file: &Path, pool: SqlitePoolOptions) -> Result<(Self, SqlitePool), OpenError> {
+        let readers = pool.connect_with(there(file).read_only(true)).await.map_err(broken)?;
         let applied = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&readers).await;
         let (found, known) = (applied.map_err(broken)?, newest(&MIGRATIONS));
         match Ord::cmp(&found, &known) {
@@ -129,6 +140,12 @@ impl SqliteStore {
         }
         result
     }
+}
+
+/// Has the database in `file`, which nobody has open, need no file beside it: it can be read where nothing can be written.
+pub async fn into_one_file(file: &Path) -> Result<(), StoreError> {
+    let connection = there(file).journal_mode(SqliteJournalMode::Delete).connect().await.map_err(broken)?;
+    connection.close().await.map_err(broken)
 }
 
 async fn migrate(options: SqliteConnectOptions) -> Result<(), StoreError> {
