@@ -31,14 +31,12 @@ impl WriteDb {
     pub async fn open(url: &DbUrl, pages: Option<u32>) -> Result<Self, OpenError> {
         match url {
             DbUrl::Sqlite(file) => {
-                let store = Arc::new(match pages {
+                let store = match pages {
                     Some(pages) => SqliteStore::open_with(file, pages).await?,
                     None => SqliteStore::open(file).await?,
-                });
+                };
                 let pool = SqlitePoolOptions::new().max_connections(PEOPLE).connect_with(connect_options(file)).await;
-                let pool = pool.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
-                let people = Arc::new(People::new(pool.clone()));
-                Ok(Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) })
+                Ok(Self::of_file(store, pool.map_err(|error| StoreError::Unavailable(Arc::new(error)))?))
             }
             DbUrl::Postgres(url) => {
                 let store = Arc::new(PostgresStore::open(url).await?);
@@ -54,8 +52,7 @@ impl WriteDb {
         match url {
             DbUrl::Sqlite(file) => {
                 let (store, pool) = SqliteStore::snapshot(file).await?;
-                let (store, people) = (Arc::new(store), Arc::new(People::new(pool.clone())));
-                Ok(Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) })
+                Ok(Self::of_file(store, pool))
             }
             DbUrl::Postgres(url) => {
                 let store = Arc::new(PostgresStore::snapshot(url).await?);
@@ -69,8 +66,12 @@ impl WriteDb {
     pub async fn read_only(url: &DbUrl) -> Result<Self, OpenError> {
         let DbUrl::Sqlite(file) = url else { return Self::open(url, None).await };
         let (store, pool) = SqliteStore::read_only(file).await?;
+        Ok(Self::of_file(store, pool))
+    }
+
+    fn of_file(store: SqliteStore, pool: SqlitePool) -> Self {
         let (store, people) = (Arc::new(store), Arc::new(People::new(pool.clone())));
-        Ok(Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) })
+        Self { store: store.clone(), people, kind: Kind::Sqlite(store, pool) }
     }
 
     /// Makes the tables or brings them up to date, as the owner of the database `admin`, and lets the user in `node` do

@@ -157,10 +157,7 @@ impl People {
         let sql =
             "INSERT INTO people (id, email, name, roles, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
         let (person, roles, password) = (id.to_string(), to_json(&new.roles)?, new.password.0);
-        let due = match ends {
-            Some((reason, by)) => Some([random_id(0)?.to_string(), id.to_string(), to_json(&reason)?, by.to_string()]),
-            None => None,
-        };
+        let due = ends.map(|(reason, by)| new_end(id, reason, by)).transpose()?;
         let added = with_pool!(&self.db, pool => async {
             let mut transaction = pool.begin().await?;
             let row = sqlx::query(sql).bind(person).bind(email).bind(name).bind(roles).bind(password).bind(now);
@@ -250,7 +247,7 @@ impl People {
         sql: &'static str,
         value: Option<String>,
     ) -> Result<(), PeopleError> {
-        let due = [random_id(0)?.to_string(), user.to_string(), to_json(&reason)?, by.to_string()];
+        let due = new_end(user, reason, by)?;
         macro_rules! change {
             ($transaction:expr) => {{
                 let mut transaction = $transaction;
@@ -366,6 +363,11 @@ pub(super) fn random_id(now: i64) -> Result<uuid::Uuid, getrandom::Error> {
     getrandom::fill(&mut random)?;
     let millis = u64::try_from(now / 1000).unwrap_or(0);
     Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+}
+
+/// What [`END_DUE`] binds, of an end that is new.
+fn new_end(user: UserId, reason: EndReason, by: Actor) -> Result<[String; 4], PeopleError> {
+    Ok([random_id(0)?.to_string(), user.to_string(), to_json(&reason)?, by.to_string()])
 }
 
 fn email(text: &str) -> Result<String, PeopleError> {

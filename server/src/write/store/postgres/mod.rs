@@ -15,7 +15,7 @@ use app::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool, Row as _,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -79,21 +79,10 @@ impl PostgresStore {
             // One that was in use just now is not asked first.
             .test_before_acquire(false)
             .before_acquire(|connection, used| {
-                Box::pin(async move {
-                    if used.idle_for < LOOK_EVERY {
-                        return Ok(true);
-                    }
-                    timeout(ACQUIRE, connection.ping())
-                        .await
-                        .map_err(|late| sqlx::Error::Io(late.into()))?
-                        .map(|()| true)
-                })
+                Box::pin(async move { if used.idle_for < LOOK_EVERY { Ok(true) } else { answers(connection).await } })
             })
             // The pool's own look has no limit: what a dead server has of it would never come back.
-            .after_release(|connection, _| {
-                let answer = timeout(ACQUIRE, connection.ping());
-                Box::pin(async { answer.await.map_err(|late| sqlx::Error::Io(late.into()))?.map(|()| true) })
-            })
+            .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_with(options.clone())
             .await
             .map_err(broken)?;
@@ -298,6 +287,11 @@ impl EventStore for PostgresStore {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether there is someone at the other end, who may not take for ever to say so.
+async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    timeout(ACQUIRE, connection.ping()).await.map_err(|late| sqlx::Error::Io(late.into()))?.map(|()| true)
 }
 
 /// Keeps `heard` where the log ends: told by each append, and looking by itself when nothing was said for a while. What is
