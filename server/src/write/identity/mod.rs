@@ -1,6 +1,7 @@
 //! People, their passwords and their sessions: everything about who someone is stays in this room. Events know ids.
 
 mod ends;
+mod input;
 mod limits;
 mod password;
 mod people;

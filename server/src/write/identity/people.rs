@@ -12,13 +12,12 @@ use app::{
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::watch;
 
-use super::HashedPassword;
+use super::{
+    HashedPassword,
+    input::{email, name},
+};
 use crate::bus::{Person, PersonChange};
 use crate::write::in_time::InTime as _;
-
-/// Most characters in a name; most bytes in an e-mail.
-const NAME_MAX: usize = 80;
-const EMAIL_MAX: usize = 254;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
@@ -368,23 +367,6 @@ pub(super) fn random_id(now: i64) -> Result<uuid::Uuid, getrandom::Error> {
 /// What [`END_DUE`] binds, of an end that is new.
 fn new_end(user: UserId, reason: EndReason, by: Actor) -> Result<[String; 4], PeopleError> {
     Ok([random_id(0)?.to_string(), user.to_string(), to_json(&reason)?, by.to_string()])
-}
-
-fn email(text: &str) -> Result<String, PeopleError> {
-    let email = text.trim().to_lowercase();
-    let shaped = email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
-    if !shaped || email.len() > EMAIL_MAX || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(PeopleError::Invalid { field: "email", problem: "is no e-mail address (like eva@example.org)" });
-    }
-    Ok(email)
-}
-
-fn name(text: &str) -> Result<String, PeopleError> {
-    let name = text.trim();
-    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
-        return Err(PeopleError::Invalid { field: "name", problem: "has 1 to 80 characters" });
-    }
-    Ok(name.to_owned())
 }
 
 fn person((id, name, email, roles, password, disabled, created_at): Columns) -> Result<PersonRow, PeopleError> {
