@@ -20,8 +20,9 @@ fn main() -> ExitCode {
     })
 }
 
-/// Arguments that are the address of a database or of brokers.
-const ADDRESSES: [&str; 6] = ["--write-db", "--write-db-admin", "--read-db", "--from", "--to", "--bus"];
+/// Arguments that are the address of another server.
+const ADDRESSES: [&str; 7] =
+    ["--write-db", "--write-db-admin", "--read-db", "--from", "--to", "--bus", "--otlp-endpoint"];
 
 /// What was given as one may hold a password: it is not repeated.
 fn without_secret(mut refused: clap::Error) -> clap::Error {

@@ -47,7 +47,8 @@ impl Exporting {
     pub fn start(endpoint: &str, role: &'static str) -> anyhow::Result<Self> {
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpJson).with_endpoint(url);
-        let exporter = exporter.build().with_context(|| format!("--otlp-endpoint {endpoint}"))?;
+        // Not said: it may hold a password.
+        let exporter = exporter.build().context("--otlp-endpoint")?;
         let about = [KeyValue::new("service.version", env!("CARGO_PKG_VERSION")), KeyValue::new("daybook.role", role)];
         let about = Resource::builder().with_service_name("daybook").with_attributes(about).build();
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(about).build();

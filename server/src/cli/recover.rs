@@ -18,7 +18,7 @@ use crate::{
     },
     config::{BusUrl, DataDir},
     db_url::DbUrl,
-    write::{database::WriteDb, keys::SigningKeys, recover::recover, store::Head},
+    write::{database::WriteDb, keys::SigningKeys, recover::recover, relay_lease::RelayLease, store::Head},
 };
 
 #[derive(Debug, Args)]
@@ -88,13 +88,16 @@ async fn from_topics(db: &WriteDb, settings: KafkaSettings, keys: &HeadKeys) -> 
             settings.prefix
         );
     };
-    let listening = CancellationToken::new();
+    let (listening, topics) = (CancellationToken::new(), settings.prefix.clone());
     let _ends = listening.clone().drop_guard();
     let bus = KafkaBus::start(settings, keys.clone(), listening)?;
     let bar = progress_bar("events");
     let events = recover(&*db.store, &*bus, to, shown_on(&bar)).await;
     bar.finish_and_clear();
     let (events, head) = (events?, db.store.head().await?);
+    if head.position == to.position {
+        RelayLease::new(db.store.clone(), &topics).go_on_after(to.position).await?;
+    }
     let beyond = said.events.iter().map(|event| event.position).max().filter(|end| *end > head.position);
     Ok(Taken { events, head, beyond })
 }

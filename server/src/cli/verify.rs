@@ -12,7 +12,6 @@ use crate::{
         anchor::{Anchor, AnchorError},
         database::WriteDb,
         keys::{PublicKeys, SigningKeys},
-        store::OpenError,
         verify::{VerifyError, verify},
     },
 };
@@ -28,11 +27,7 @@ pub async fn run(data: &DataDir, args: VerifyArgs) -> anyhow::Result<ExitCode> {
         None => (Vec::new(), None),
     };
     let url = data.write_url(args.write_db.as_ref());
-    let db = match WriteDb::read_only(&url).await {
-        // Of a version before this one: it is brought up to date first.
-        Err(OpenError::Older { .. }) => WriteDb::open(&url, None).await?,
-        opened => opened?,
-    };
+    let db = WriteDb::read_only(&url).await?;
     let bar = progress_bar("events");
     let result = verify(&*db.store, &anchors, |position, head| {
         bar.set_length(head.0);

@@ -150,7 +150,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DAYBOOK_METRICS_LISTEN", value_parser = address, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
     /// Where traces go, as OTLP over HTTP (JSON), such as http://127.0.0.1:4318; nowhere if absent
-    #[arg(long, env = "DAYBOOK_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "DAYBOOK_OTLP_ENDPOINT", hide_env_values = true, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
     /// Seconds after which a request is given up
     #[arg(long, env = "DAYBOOK_REQUEST_TIMEOUT", default_value = "60", value_parser = seconds, value_name = "SECONDS")]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,6 +13,8 @@ use super::{
 use crate::bus::{Bus, Person, PersonChange};
 
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A subscription is not kept for longer: one to a topic that was deleted and made again may hear nothing, and not say so.
+const ANEW: Duration = Duration::from_mins(5);
 
 /// Follows the bus until it is cancelled.
 pub async fn run(db: &ReadDb, bus: &dyn Bus, cancelled: CancellationToken) {
@@ -31,6 +34,7 @@ pub async fn run(db: &ReadDb, bus: &dyn Bus, cancelled: CancellationToken) {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Follows one subscription, for a while.
 async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
     let mut people = bus.people().await?;
     // A subscription begins with all who are known: whoever is not among them was forgotten while nobody listened.
@@ -49,12 +53,14 @@ async fn follow(db: &ReadDb, bus: &dyn Bus) -> Result<(), Failure> {
         .await?;
     apply(&mut tx, &known).await?;
     tx.commit().await?;
-    loop {
-        let changes = people.next().await?;
+    let until = Instant::now() + ANEW;
+    while let Ok(changes) = timeout_at(until, people.next()).await {
+        let changes = changes?;
         let mut tx = db.wipe().await?;
         apply(&mut tx, &changes).await?;
         tx.commit().await?;
     }
+    Ok(())
 }
 
 async fn apply(tx: &mut Tx, changes: &[PersonChange]) -> Result<(), Failure> {

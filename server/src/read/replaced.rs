@@ -1,14 +1,16 @@
 //! Whether the log is still the one that this node's views were made of.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use app::wire::{GENESIS, Hash, Position, log_hash};
 
 use super::{ReadSide, feed, sql::DbError};
 use crate::bus::{BusError, LogHead};
 
-/// Clocks of command nodes may differ by so much, microseconds.
-const LATER: i64 = 10_000_000;
+/// For so long, and so often, the log has to be said to end before what is here until that is believed: a head may be said
+/// behind the events, and be held up on its way. Clocks of command nodes do not count.
+const BELIEVED: Duration = Duration::from_secs(10);
+const OFTEN: u32 = 5;
 /// How long the feed waits for what is said to be there before it is looked whether the bus has another log; at first, and at
 /// most between two looks.
 const SUSPICIOUS: Duration = Duration::from_secs(5);
@@ -45,23 +47,50 @@ impl Hashed {
     }
 }
 
+/// Heads, one after another, of a log that ended before what was here at the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    here: Position,
+    since: Instant,
+    heads: u32,
+}
+
+impl Short {
+    /// With one more head, which was heard `now`, when `here` was here.
+    fn then(before: Option<Self>, said: Position, here: Position, now: Instant) -> Option<Self> {
+        match before {
+            Some(before) if said < before.here => Some(Self { heads: before.heads + 1, ..before }),
+            _ => (said < here).then_some(Self { here, since: now, heads: 1 }),
+        }
+    }
+
+    fn is_believed(&self, now: Instant) -> bool {
+        self.heads >= OFTEN && now - self.since >= BELIEVED
+    }
+}
+
 impl ReadSide {
-    /// Returns once the log is not what this node has of it: it ends earlier, though that is said well after what is here
-    /// was recorded; it has another hash where it ends; or the feed waits, and what the bus has leads to the log's hash by
-    /// other events than are here.
+    /// Returns once the log is not what this node has of it: it is said again and again to end earlier; it has another
+    /// hash where it ends; or the feed waits, and what the bus has leads to the log's hash by other events than are here.
     pub async fn replaced(&self) -> OtherLog {
         let (mut head, mut feed) = (self.head.clone(), self.feed.position());
-        let mut known = Hashed::NOTHING;
+        let (mut known, mut short) = (Hashed::NOTHING, None);
         loop {
             let (said, here) = (*head.borrow_and_update(), *feed.borrow_and_update());
+            short = said.and_then(|said| Short::then(short, said.position, here, Instant::now()));
+            if let (Some(said), Some(short)) = (said, short)
+                && short.is_believed(Instant::now())
+            {
+                return OtherLog::Older { last: short.here, log: said.position };
+            }
             let changed = match said {
                 Some(said) if said.position > here => tokio::select! {
                     changed = feed.changed() => changed,
                     () = self.another_on_the_bus(said, here, &mut known) => return OtherLog::Another { position: here },
                 },
                 Some(said) => {
-                    if let Some(replaced) = self.contradicted(said, here, &mut known).await {
-                        return replaced;
+                    if self.contradicted(said, &mut known).await {
+                        return OtherLog::Another { position: said.position };
                     }
                     head.changed().await
                 }
@@ -74,25 +103,17 @@ impl ReadSide {
         }
     }
 
-    /// Whether the log that ends with `said` is another one than this node has up to `here`, which is not before that.
-    async fn contradicted(&self, said: LogHead, here: Position, known: &mut Hashed) -> Option<OtherLog> {
-        let LogHead { position, at, .. } = said;
-        if position < here
-            && let Ok(Some(last)) = self.last().await
-            && position < last.position
-            && at > last.recorded_at.saturating_add(LATER)
-        {
-            return Some(OtherLog::Older { last: last.position, log: position });
+    /// Whether the log that ends with `said` is another one than this node has up to there.
+    async fn contradicted(&self, said: LogHead, known: &mut Hashed) -> bool {
+        if known.position > said.position {
+            return false;
         }
-        if known.position > position {
-            return None;
-        }
-        match self.further(known, position).await {
-            Ok(()) => (known.hash != said.hash).then_some(OtherLog::Another { position }),
+        match self.further(known, said.position).await {
+            Ok(()) => known.hash != said.hash,
             // It goes on from there at the next head.
             Err(error) => {
                 tracing::debug!(%error, after = known.position.0, "the hashes of the feed could not be read");
-                None
+                false
             }
         }
     }
@@ -151,5 +172,42 @@ impl ReadSide {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(1);
+
+    fn hear(heads: impl IntoIterator<Item = (u64, u64)>) -> bool {
+        let (mut short, mut now) = (None, Instant::now());
+        heads.into_iter().any(|(said, here)| {
+            now += TICK;
+            short = Short::then(short, Position(said), Position(here), now);
+            short.is_some_and(|short| short.is_believed(now))
+        })
+    }
+
+    #[test]
+    fn heads_that_come_behind_the_events_for_ever_are_not_an_older_log() {
+        assert!(!hear((1..1000).map(|at| (at * 10, at * 10 + 35))));
+    }
+
+    #[test]
+    fn one_head_that_was_held_up_for_long_is_not_an_older_log() {
+        assert!(!hear([(90, 100), (90, 100), (90, 100), (90, 100), (200, 200)]));
+        let now = Instant::now();
+        let late =
+            Short::then(Some(Short { here: Position(100), since: now, heads: 1 }), Position(90), Position(100), now);
+        assert!(!late.unwrap().is_believed(now + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn a_log_that_is_said_to_end_earlier_again_and_again_is_an_older_one() {
+        assert!(hear((0..12).map(|_| (90, 100))));
+        assert!(hear((0..12).map(|at| (50 + at, 100))), "it goes on");
+        assert!(!hear((0..12).map(|_| (100, 100))));
     }
 }

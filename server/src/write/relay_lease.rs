@@ -30,6 +30,11 @@ impl RelayLease {
         Self { store, checkpoint: format!("{NAME}:{topics}"), held: Mutex::new(None) }
     }
 
+    /// Has the next relay go on behind `position`: everything up to there is on the topics.
+    pub async fn go_on_after(&self, position: Position) -> Result<(), StoreError> {
+        self.store.save_checkpoint(&self.checkpoint, position).await
+    }
+
     /// What is held under `fence`.
     fn held(&self, fence: Fence) -> Option<Held> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();

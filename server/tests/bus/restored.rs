@@ -206,6 +206,8 @@ async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_o
     while said(&settings, &keys).await.unwrap().head.is_none_or(|head| head.position < end) {}
     node.kill_nine();
 
+    let published = all_messages(&settings, &topics(&settings).events).len();
+
     // Refused, in words that say what to do.
     printed(daybook().args(["restore", &path("backup"), "--data-dir", &path("two")]));
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path("two"), "--bus", &bus];
@@ -222,6 +224,10 @@ async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_o
     let mut node = Node::start(&["--data-dir", &path("two"), "--bus", &bus]);
     node.ready(&http).await;
     shows(&node, &http, token, account, 111).await;
+    // What is new comes at once, and not behind all that is there already.
+    node.send(&http, token, "DepositMoney", json!({ "account_id": account, "amount": 1 })).await;
+    shows(&node, &http, token, account, 112).await;
+    assert_eq!(all_messages(&settings, &topics(&settings).events).len(), published + 1);
     drop(node);
 
     // The other: topics of another prefix and empty views, and what came behind the backup is given up.

@@ -7,7 +7,7 @@ use server::write::{
     anchor::Anchor,
     keys::SigningKeys,
     log_file::{LogFileError, write_csv, write_ndjson},
-    store::{EventStore, Head, SqliteStore},
+    store::{EventStore, Head, OpenError, SqliteStore},
     verify::{Finding, Verified, VerifyError, verify},
 };
 use sqlx::{Executor as _, SqliteConnection};
@@ -56,6 +56,25 @@ async fn intruder(log: &TempLog) -> SqliteConnection {
         raw.execute(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"))).await.unwrap();
     }
     raw
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_version_before_is_verified_and_stays_as_it_is() {
+    let log = TempLog::new();
+    let (store, anchor) = ten(&log).await;
+    store.close().await.unwrap();
+    let mut raw = log.raw().await;
+    raw.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
+        .await
+        .unwrap();
+    let version = "SELECT max(version) FROM _sqlx_migrations";
+    let before: i64 = sqlx::query_scalar(version).fetch_one(&mut raw).await.unwrap();
+    let (store, _) = SqliteStore::read_only(&log.file()).await.unwrap();
+    assert_eq!(check(&store, &[anchor]).await.unwrap().events, 10);
+    assert_eq!(sqlx::query_scalar::<_, i64>(version).fetch_one(&mut raw).await.unwrap(), before);
+    // To be copied it has to be of this one.
+    let refused = SqliteStore::snapshot(&log.file()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::Older { .. }), "{refused}");
 }
 
 #[tokio::test]

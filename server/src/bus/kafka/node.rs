@@ -1,6 +1,6 @@
 //! A query node's side of the bus: it only reads, but for asking again for what is missing.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use app::wire::Hash;
 use async_trait::async_trait;
@@ -28,6 +28,8 @@ use crate::bus::{After, Bus, BusError, BusStatus, Events, LogHead, People, head:
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Longer than the relay is ever silent while it can reach the brokers.
 const SILENCE: Duration = Duration::from_secs(15);
+/// Keys that are not the command side's: of so many it is said that heads come with them, of each once.
+const STRANGERS: usize = 8;
 /// How long a subscription waits for a topic that is not there.
 const TOPIC: Duration = Duration::from_secs(5);
 
@@ -134,6 +136,7 @@ async fn listen_once(
     heads: &watch::Sender<Option<LogHead>>,
 ) -> Result<(), KafkaError> {
     let reader = Reader::from_now(settings, topic).await?;
+    let mut strangers = HashSet::new();
     loop {
         let message = match timeout(SILENCE, reader.recv()).await {
             Ok(Ok(message)) => message,
@@ -145,7 +148,9 @@ async fn listen_once(
         };
         let Control::LogHead(said) = Control::read(&message) else { continue };
         if !keys.signed(&said) {
-            tracing::warn!(key = said.key_id, "a log head that the command side did not sign");
+            if strangers.len() < STRANGERS && strangers.insert(said.key_id.clone()) {
+                tracing::warn!(key = said.key_id, "log heads that the command side did not sign");
+            }
             continue;
         }
         heads.send_if_modified(|head| {

@@ -47,12 +47,11 @@ pub async fn status(State(state): State<AppState>, Caller(caller): Caller) -> An
     Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), role, read: read.map(|read| shown(read, admin)), bus }))
 }
 
-/// Why a projection is parked may quote an event: only admins read that.
+/// Why something is parked or waited for may quote an event, or say where a database is: only admins read that.
 fn shown(mut status: ReadStatus, admin: bool) -> ReadStatus {
     if !admin {
-        for parked in status.projections.iter_mut().filter_map(|projection| projection.parked.as_mut()) {
-            parked.error.clear();
-        }
+        let parked = status.projections.iter_mut().filter_map(|projection| projection.parked.as_mut());
+        parked.chain(status.waiting.as_mut()).for_each(|parked| parked.error.clear());
     }
     status
 }
@@ -70,4 +69,26 @@ pub async fn retry(
 ) -> Result<StatusCode, Problem> {
     super::queries(&state)?.retry(&viewer, &name).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use app::wire::{Parked, Position};
+
+    use super::*;
+
+    #[test]
+    fn why_something_is_waited_for_is_for_admins() {
+        let why = || Parked { position: Position(7), error: "/var/lib/daybook/read.sqlite was deleted".to_owned() };
+        let status = || ReadStatus {
+            head: None,
+            unknown_since: None,
+            catching_up: false,
+            feed: Position(6),
+            waiting: Some(why()),
+            projections: vec![],
+        };
+        assert_eq!(shown(status(), true).waiting, Some(why()));
+        assert_eq!(shown(status(), false).waiting, Some(Parked { error: String::new(), ..why() }));
+    }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Ended, Go, Never, pause};
+use super::{Ended, Go, pause};
 use crate::bus::{
     BusError,
     kafka::people::{PeopleTopic, PersonMessage},
@@ -17,32 +17,38 @@ use crate::bus::{
 
 /// How long what another node changed may stay unnoticed.
 const LOOK: Duration = Duration::from_secs(2);
+/// What the topic says is read again from its beginning: a reader of one that was deleted and made again may hear nothing, and
+/// not say so.
+const ANEW: Duration = Duration::from_mins(5);
 /// How often something is said in any case, where someone was forgotten: brokers begin a new file only when they are written to,
 /// and take out what was overwritten only of those that are full.
 const SWEEP: Duration = Duration::from_mins(61);
 
 impl Go<'_> {
     pub(super) async fn people(&self) -> Infallible {
+        let mut swept = Instant::now();
         loop {
-            let Err(error) = self.keep_right().await;
-            pause(&error).await;
+            if let Err(error) = self.keep_right(&mut swept).await {
+                pause(&error).await;
+            }
         }
     }
 
-    async fn keep_right(&self) -> Never {
+    /// For a while.
+    async fn keep_right(&self, swept: &mut Instant) -> Result<(), Ended> {
         let mut topic = PeopleTopic::open(&self.parts.settings).await?;
         let mut said: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
         while !topic.is_read() {
             said.extend(topic.next().await?);
         }
         let mut changed = self.parts.people.clone();
-        let mut swept = Instant::now();
-        loop {
+        let until = Instant::now() + ANEW;
+        while Instant::now() < until {
             changed.borrow_and_update();
             said.extend(topic.ready()?);
             self.put_right(&mut said).await?;
             if swept.elapsed() > SWEEP {
-                swept = Instant::now();
+                *swept = Instant::now();
                 if let Some((forgotten, _)) = said.iter().find(|(_, value)| value.is_none()) {
                     self.producer.person(forgotten, None).await?;
                 }
@@ -55,6 +61,7 @@ impl Go<'_> {
             // Whatever it was, all is compared again.
             tokio::time::timeout(LOOK, news).await.unwrap_or(());
         }
+        Ok(())
     }
 
     async fn put_right(&self, said: &mut BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Ended> {

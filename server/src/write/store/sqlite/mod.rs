@@ -6,7 +6,6 @@
 mod appender;
 
 use std::{
-    cmp::Ordering,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -97,25 +96,32 @@ impl SqliteStore {
     /// The log in `file` as it is at this moment, whatever is appended meanwhile: only to be read. It has to be there and
     /// of this program's version. The pool behind it is for what else is to be read of the same moment.
     pub async fn snapshot(file: &Path) -> Result<(Self, SqlitePool), OpenError> {
-        Self::only_read(file, one_moment(SqlitePoolOptions::new(), "BEGIN")).await
+        let (store, found) = Self::only_read(file, one_moment(SqlitePoolOptions::new(), "BEGIN")).await?;
+        let needed = newest(&MIGRATIONS);
+        if found < needed {
+            return Err(OpenError::Older { found, needed });
+        }
+        let pool = store.readers.clone();
+        Ok((store, pool))
     }
 
-    /// The same as it is at each moment.
+    /// The same as it is at each moment, of this program's version or one before: the log is the same in all of them.
     pub async fn read_only(file: &Path) -> Result<(Self, SqlitePool), OpenError> {
-        Self::only_read(file, SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false)).await
+        let pool = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
+        let (store, _) = Self::only_read(file, pool).await?;
+        let pool = store.readers.clone();
+        Ok((store, pool))
     }
 
-    async fn only_read(file: &Path, pool: SqlitePoolOptions) -> Result<(Self, SqlitePool), OpenError> {
+    /// And the version of its tables.
+    async fn only_read(file: &Path, pool: SqlitePoolOptions) -> Result<(Self, i64), OpenError> {
         let readers = pool.connect_with(there(file).read_only(true)).await.map_err(broken)?;
         let applied = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&readers).await;
         let (found, known) = (applied.map_err(broken)?, newest(&MIGRATIONS));
-        match Ord::cmp(&found, &known) {
-            Ordering::Less => return Err(OpenError::Older { found, needed: known }),
-            Ordering::Greater => return Err(OpenError::Newer { found, known }),
-            Ordering::Equal => {}
+        if found > known {
+            return Err(OpenError::Newer { found, known });
         }
-        let pool = readers.clone();
-        Ok((Self { file: file.to_owned(), pages: PAGES, appender: Mutex::new(None), readers }, pool))
+        Ok((Self { file: file.to_owned(), pages: PAGES, appender: Mutex::new(None), readers }, found))
     }
 
     /// Closes all connections: the WAL is copied back into the file.
