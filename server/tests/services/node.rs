@@ -17,6 +17,9 @@ pub const PASSWORD: &str = "correct horse battery";
 /// Longer than anything here takes, on a machine that has other work too.
 pub const LONG: Duration = Duration::from_mins(4);
 
+/// A node that is killed while it is asked may leave the client waiting for ever.
+const ANSWER: Duration = Duration::from_secs(10);
+
 pub fn daybook() -> Command {
     Command::new(env!("CARGO_BIN_EXE_daybook"))
 }
@@ -145,7 +148,8 @@ impl Node {
     }
 
     pub async fn is_ready(&self, http: &Client) -> bool {
-        http.get(self.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success())
+        let asked = http.get(self.url("/readyz")).timeout(ANSWER).send().await;
+        asked.is_ok_and(|answer| answer.status().is_success())
     }
 
     pub async fn ready(&mut self, http: &Client) {
@@ -166,7 +170,7 @@ impl Node {
         let (id, since) = (Uuid::now_v7().to_string(), Instant::now());
         loop {
             let command = http.post(self.url(&format!("/api/v1/commands/{name}"))).bearer_auth(token);
-            if let Ok(answer) = command.header("idempotency-key", &id).json(&fields).send().await
+            if let Ok(answer) = command.header("idempotency-key", &id).json(&fields).timeout(LONG).send().await
                 && answer.status() != StatusCode::SERVICE_UNAVAILABLE
             {
                 assert_eq!(answer.status(), StatusCode::OK, "{name}: {}", answer.text().await.unwrap());
