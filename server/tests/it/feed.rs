@@ -7,14 +7,17 @@ use app::{
     ports::Role,
     wire::{Envelope, Position},
 };
+use async_trait::async_trait;
 use server::{
-    bus::{Person, PersonChange},
+    bus::{After, Bus, BusError, Events, LogHead, People, Person, PersonChange},
     read::{
         database::ReadDb,
         feed::{self, Feed, FeedError, OnSessionEvent},
+        projections,
         sql::Sql,
     },
 };
+use tokio::{sync::watch, time::timeout};
 
 use crate::history::{History, LONG, Log, Place, now, texts, user};
 
@@ -232,4 +235,30 @@ async fn people_are_known_changed_and_forgotten() {
         }
     };
     tokio::time::timeout(LONG, known).await.unwrap();
+}
+
+/// A bus with a bug.
+struct Panics(Arc<dyn Bus>);
+
+#[async_trait]
+impl Bus for Panics {
+    async fn events(&self, _: After) -> Result<Box<dyn Events>, BusError> {
+        panic!("a bug")
+    }
+
+    async fn people(&self) -> Result<Box<dyn People>, BusError> {
+        self.0.people().await
+    }
+
+    fn log_head(&self) -> watch::Receiver<Option<LogHead>> {
+        self.0.log_head()
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_the_read_side_that_panics_is_not_missed_in_silence() {
+    let (place, log) = (Place::new(), Log::new(vec![]));
+    let node = place.start_on(projections::all(), Arc::new(Panics(log.bus()))).await;
+    let why = timeout(LONG, node.side.until_lost()).await.unwrap();
+    assert!(why.contains("has panicked"), "{why}");
 }
