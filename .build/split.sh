@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-target}
 daybook=${DAYBOOK_BIN:-$(cd "$target" && pwd)/debug/daybook}
+# Of query nodes, if it is another.
+query=${DAYBOOK_QUERY_BIN:-$daybook}
 [ -x "$daybook" ] || { echo "no $daybook: run 'make run-split', which builds it" >&2; exit 1; }
 
 say() { printf '\033[1msplit:\033[0m %s\n' "$*" >&2; }
@@ -125,7 +127,7 @@ for name in command-1 command-2 query-1 query-2; do
     common=(--data-dir "$folder/$name" --listen "127.0.0.1:${ports[$name]}" --public-url "$address" --trusted-proxy 127.0.0.1 --bus "$bus")
     case $name in
         command-*) run "$name" env DAYBOOK_WRITE_DB="$node" "$daybook" serve --role command --session-key-file "$key" "${common[@]}" ;;
-        query-*) run "$name" "$daybook" serve --role query --session-public-keys "$public" "${common[@]}" ;;
+        query-*) run "$name" "$query" serve --role query --session-public-keys "$public" "${common[@]}" ;;
     esac
 done
 mkdir -m 711 "$folder/nginx"

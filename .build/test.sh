@@ -69,7 +69,16 @@ kafka_is_up() {
     [ "$lines" = 2 ]
 }
 
-# `make run-split` on the servers of these tests, which it leaves as it found them.
+# Each role as a binary that holds nothing else.
+build_each_role() {
+    local role
+    for role in command query; do
+        cargo build --quiet -p server --no-default-features --features "$role" --bin daybook
+        cp "${CARGO_TARGET_DIR:-target}/debug/daybook" "$logs/daybook-$role"
+    done
+}
+
+# `make run-split` on the servers of these tests, which it leaves as it found them, and on those binaries.
 split_comes_and_goes() {
     local said=$logs/split folder=$logs/apart status=0 before left
     local databases=(psql -XAtq -d "$DAYBOOK_TEST_POSTGRES" -c 'SELECT datname FROM pg_database ORDER BY 1')
@@ -77,7 +86,8 @@ split_comes_and_goes() {
     # nginx has to come to its folder.
     chmod 711 "$logs"
     mkdir -m 711 "$folder"
-    DAYBOOK_SERVICES=$logs/services DAYBOOK_SPLIT_PORT=0 TMPDIR=$folder setsid .build/split.sh >"$said" 2>"$said-says" &
+    DAYBOOK_BIN=$logs/daybook-command DAYBOOK_QUERY_BIN=$logs/daybook-query \
+        DAYBOOK_SERVICES=$logs/services DAYBOOK_SPLIT_PORT=0 TMPDIR=$folder setsid .build/split.sh >"$said" 2>"$said-says" &
     background=$!
     until grep -q 'Ctrl-C ends everything' "$said"; do
         kill -0 "$background" 2>/dev/null || { cat "$said-says"; return 1; }
@@ -100,6 +110,7 @@ background=$!
 step "lint" .build/lint.sh
 step "tools" wait_for tools
 step "the bundle for the browser" .build/site.sh dev
+step "build each role alone" build_each_role
 step "build the server and its tests" cargo build --quiet -p app -p server --features app/ssr --bins --tests
 step "PostgreSQL" with_postgres
 step "Kafka" kafka_is_up
