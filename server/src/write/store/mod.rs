@@ -75,16 +75,11 @@ pub enum StoreError {
 /// An append-only log. W1: `append` returns after the fsync. W3: positions are gapless and visible in order.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// Whether an append may block the thread that it is on.
-    fn blocks(&self) -> bool {
-        true
-    }
-
     async fn head(&self) -> Result<Head, StoreError>;
 
     /// Appends `events` and moves the head to `new_head` in one durable transaction, if the head is still `expected`.
     ///
-    /// `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
+    /// May block its thread while it does. `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
 
     /// [`Self::append`], unless someone else has taken over `lease`: checked in the same transaction.

@@ -297,26 +297,22 @@ impl Loop {
         }
         self.committing = true;
         self.others.hold = Hold::Free;
-        let (store, metrics) = (self.store.clone(), self.metrics.clone());
-        let blocks = store.blocks();
-        let append = async move {
+        let (store, runtime, metrics) = (self.store.clone(), Handle::current(), self.metrics.clone());
+        // On a thread that may block: SQLite does.
+        self.tasks.spawn_blocking(move || {
             let since = Instant::now();
-            let result = match &batch.lease {
-                Some(lease) => store.append_under(lease, committed.position, &batch.events, &head).await,
-                None => store.append(committed.position, &batch.events, &head).await,
-            };
+            let result = runtime.block_on(async {
+                match &batch.lease {
+                    Some(lease) => store.append_under(lease, committed.position, &batch.events, &head).await,
+                    None => store.append(committed.position, &batch.events, &head).await,
+                }
+            });
             match &result {
                 Ok(()) => metrics.committed(batch.events.len(), since.elapsed()),
                 Err(_) => metrics.failed(),
             }
             Done::Appended { batch, head, result }
-        };
-        if blocks {
-            let runtime = Handle::current();
-            self.tasks.spawn_blocking(move || runtime.block_on(append));
-        } else {
-            self.tasks.spawn(append);
-        }
+        });
     }
 }
 

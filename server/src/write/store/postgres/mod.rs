@@ -168,10 +168,6 @@ impl PostgresStore {
 
 #[async_trait]
 impl EventStore for PostgresStore {
-    fn blocks(&self) -> bool {
-        false
-    }
-
     async fn head(&self) -> Result<Head, StoreError> {
         self.appender.settle().await?;
         let row = sqlx::query("SELECT position, hash, recorded_at FROM log_head").fetch_one(&self.pool);
