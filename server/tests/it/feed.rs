@@ -149,7 +149,7 @@ async fn a_damaged_event_on_the_bus_is_asked_for_again_and_said_in_the_status() 
             tokio::task::yield_now().await;
         }
     };
-    let waiting = tokio::time::timeout(LONG, said).await.unwrap();
+    let waiting = timeout(LONG, said).await.unwrap();
     assert_eq!(waiting.position, Position(25));
     node.reaches(Position(24)).await;
     assert!(!node.side.wait_for(&["accounts"], Position(25), std::time::Duration::ZERO).await);
@@ -208,7 +208,7 @@ async fn people_are_known_changed_and_forgotten() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(LONG, known).await.unwrap();
+        timeout(LONG, known).await.unwrap();
     };
     become_known(&["Ada", "Bob"]).await;
     log.set_people(vec![person(1, "Ada L."), PersonChange::Forgotten(user(2))]);
@@ -234,7 +234,7 @@ async fn people_are_known_changed_and_forgotten() {
             tx = node.side.db.read().await.unwrap();
         }
     };
-    tokio::time::timeout(LONG, known).await.unwrap();
+    timeout(LONG, known).await.unwrap();
 }
 
 /// A bus with a bug.
