@@ -60,12 +60,13 @@ async fn has_nothing(listener: tokio::net::TcpListener) {
     }
 }
 
-async fn live(http: &Client, base: &str, token: &str, account: Uuid) -> Response {
-    http.get(format!("{base}/live?q=statement:{account}&from=0")).bearer_auth(token).send().await.unwrap()
+/// What comes behind the account's first event, `opened`: a node that does not have that yet waits for it.
+async fn live(http: &Client, base: &str, token: &str, (account, opened): (Uuid, u64)) -> Response {
+    http.get(format!("{base}/live?q=statement:{account}&from={opened}")).bearer_auth(token).send().await.unwrap()
 }
 
 /// A stream of the account's statement, over plain HTTP.
-async fn stream(http: &Client, base: &str, token: &str, account: Uuid) -> Response {
+async fn stream(http: &Client, base: &str, token: &str, account: (Uuid, u64)) -> Response {
     let answer = live(http, base, token, account).await;
     assert_eq!(answer.status(), StatusCode::OK);
     answer
@@ -143,9 +144,9 @@ async fn behind_the_proxy_each_request_finds_its_side_and_no_stream_is_held_back
     assert_eq!(stays.status(), StatusCode::NO_CONTENT);
 
     // What is deposited is in each stream although nothing else follows it.
-    let mut streams = vec![stream(&http, &url, &token, account).await];
+    let mut streams = vec![stream(&http, &url, &token, (account, opened)).await];
     for node in &queries {
-        streams.push(stream(&http, &node.base(), &token, account).await);
+        streams.push(stream(&http, &node.base(), &token, (account, opened)).await);
     }
     let deposited = to_command("DepositMoney", json!({ "account_id": account, "amount": 1 })).await;
     for stream in &mut streams {
@@ -177,7 +178,7 @@ async fn behind_the_proxy_each_request_finds_its_side_and_no_stream_is_held_back
         let stand_in = tokio::spawn(has_nothing(tokio::net::TcpListener::bind(address).await.unwrap()));
         // The proxy may take the other one, started just now, for lost yet.
         let since = Instant::now();
-        while live(&http, &url, &token, account).await.status() != StatusCode::OK {
+        while live(&http, &url, &token, (account, opened)).await.status() != StatusCode::OK {
             assert!(since.elapsed() < LONG, "nobody has the stream");
         }
         stand_in.abort();
