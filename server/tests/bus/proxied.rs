@@ -1,6 +1,7 @@
 //! The sides behind nginx with the routes of `deploy/nginx.conf`: a browser cannot tell that they are apart.
 
 use std::{
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -95,7 +96,9 @@ async fn behind_the_proxy_each_request_finds_its_side_and_no_stream_is_held_back
     let key = path("session.key");
     let write = format!("sqlite:{}", path("write.sqlite"));
     let public = said(daybook().args(["token", "public-key", "--session-key-file", &key, "--data-dir", &path("one")]));
-    let listen = script(&["free-port", "0"]);
+    // Nobody else gets it before nginx does.
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = held.local_addr().unwrap().port().to_string();
     let url = format!("http://127.0.0.1:{listen}");
     let own = ["--bus", &bus, "--public-url", &url, "--trusted-proxy", "127.0.0.1"];
     let start = |role: &str, name: &str, more: &[&str]| {
@@ -110,6 +113,7 @@ async fn behind_the_proxy_each_request_finds_its_side_and_no_stream_is_held_back
         node.ready(&http).await;
     }
     let proxy = TempDir::new().unwrap();
+    drop(held);
     let _nginx = Nginx::start(proxy.path(), &listen, &command, &queries);
 
     // Signing in and commands go to one side, and what one sees comes from the other.
