@@ -77,11 +77,12 @@ impl ReadSide {
         let (mut known, mut short) = (Hashed::NOTHING, None);
         loop {
             let (said, here) = (*head.borrow_and_update(), *feed.borrow_and_update());
-            short = said.and_then(|said| Short::then(short, said.position, here, Instant::now()));
-            if let (Some(said), Some(short)) = (said, short)
-                && short.is_believed(Instant::now())
-            {
-                return OtherLog::Older { last: short.here, log: said.position };
+            if let Some(said) = said {
+                let now = Instant::now();
+                short = Short::then(short, said.position, here, now);
+                if let Some(short) = short.filter(|short| short.is_believed(now)) {
+                    return OtherLog::Older { last: short.here, log: said.position };
+                }
             }
             let changed = match said {
                 Some(said) if said.position > here => tokio::select! {
