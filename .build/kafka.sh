@@ -3,9 +3,14 @@
 # temporary folder.
 #
 #   .build/kafka.sh install                    Java, Maven and the jars (43 MB, once, under the target folder)
-#   .build/kafka.sh start [--brokers N]        starts N brokers (1); prints what to export
+#   .build/kafka.sh start [--brokers N] [--guarded]
+#                                              starts N brokers (1); prints what to export. Guarded ones have a second
+#                                              port, where whoever signs in, as `command` or `query` with the password
+#                                              `NAME-secret`, may only do what was allowed; at the first all is
 #   .build/kafka.sh stop [FOLDER]              ends exactly those of FOLDER, or of $DAYBOOK_TEST_KAFKA_DIR, and removes it
-#   .build/kafka.sh run [--brokers N]          as start, and as stop when its standard input ends: for a test process
+#   .build/kafka.sh run [--brokers N] [--guarded]
+#                                              as start, and as stop when its standard input ends: for a test process
+#   .build/kafka.sh acls ARGUMENT…             Kafka's own kafka-acls
 #   .build/kafka.sh witness                    kcat, a reader of topics that has nothing to do with Daybook
 #   .build/kafka.sh broker FOLDER N ACTION     one broker: kill (as kill -9), down (as SIGTERM), up, freeze, thaw
 set -euo pipefail
@@ -107,14 +112,34 @@ end() {
     kill -KILL "$pid" 2>/dev/null || true
 }
 
+# A second port, where nobody may do anything that is not allowed; the brokers and whoever comes by the first may all.
+guard() {
+    local broker=$1 port=$2
+    sed -i -e "s|^listeners=.*|&,GUARDED://127.0.0.1:$port|" -e "s|^advertised.listeners=.*|&,GUARDED://127.0.0.1:$port|" \
+        -e "s|^listener.security.protocol.map=.*|&,GUARDED:SASL_PLAINTEXT|" "$broker/server.properties"
+    cat >>"$broker/server.properties" <<END
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+listener.name.guarded.sasl.enabled.mechanisms=PLAIN
+listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+    user_command="command-secret" user_query="query-secret";
+END
+}
+
 start() {
-    local count=1 folder ports voters id
-    [ "${1:-}" != --brokers ] || count=$2
+    local count=1 guarded= folder ports voters id
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --brokers) count=${2:-}; shift 2 || die "how many brokers?" ;;
+            --guarded) guarded=1; shift ;;
+            *) die "what is '$1'? --brokers N or --guarded" ;;
+        esac
+    done
     [[ $count =~ ^[1-9]$ ]] || die "1 to 9 brokers, not '$count'"
     install
     folder=$(mktemp -d "${TMPDIR:-/tmp}/daybook-kafka.XXXXXX")
     started=$folder
-    read -ra ports < <(free_ports $((2 * count)))
+    read -ra ports < <(free_ports $((3 * count)))
     voters=$(for ((id = 1; id <= count; id++)); do printf '%s@127.0.0.1:%s ' "$id" "${ports[count + id - 1]}"; done)
     voters=${voters% }
     voters=${voters// /,}
@@ -147,17 +172,20 @@ broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 log.retention.check.interval.ms=1000
 END
+        [ -z "$guarded" ] || guard "$broker" "${ports[2 * count + id - 1]}"
         java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/lib/*" kafka.tools.StorageTool format -t "$cluster" \
             -c "$broker/server.properties" >"$broker/out" 2>&1 || { tail -20 "$broker/out" >&2; die "a broker's folder could not be made"; }
         up "$broker"
     done
-    local addresses=
+    local addresses= guards=
     for ((id = 1; id <= count; id++)); do
         wait_until_up "$folder/$id"
         addresses+=,127.0.0.1:${ports[id - 1]}
+        guards+=,127.0.0.1:${ports[2 * count + id - 1]}
     done
     echo "export DAYBOOK_TEST_KAFKA=${addresses#,}"
     echo "export DAYBOOK_TEST_KAFKA_DIR=$folder"
+    [ -z "$guarded" ] || echo "export DAYBOOK_TEST_KAFKA_GUARDED=${guards#,}"
 }
 
 stop() {
@@ -180,6 +208,11 @@ case ${1:-} in
         start "${@:2}"
         cat >/dev/null
         ;;
+    acls)
+        install
+        java -Xmx128m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$jars/lib/*" \
+            org.apache.kafka.tools.AclCommand "${@:2}"
+        ;;
     stop) stop "${2:-${DAYBOOK_TEST_KAFKA_DIR:?says which brokers to stop}}" ;;
     broker)
         broker=${2:?folder}/${3:?number}
@@ -192,5 +225,5 @@ case ${1:-} in
             *) die "what is '${4:-}'? kill, down, up, freeze or thaw" ;;
         esac
         ;;
-    *) die "what is '${1:-}'? install, start, stop, run, witness or broker" ;;
+    *) die "what is '${1:-}'? install, start, stop, run, acls, witness or broker" ;;
 esac

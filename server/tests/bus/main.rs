@@ -4,6 +4,7 @@
 mod brokers;
 mod contract;
 mod described;
+mod guarded;
 #[allow(dead_code)]
 #[path = "../it/history.rs"]
 mod history;

@@ -10,6 +10,8 @@ use std::{
 pub struct Cluster {
     /// `host:port`, separated by commas.
     pub brokers: String,
+    /// Where they ask who comes, and let them do only what was allowed; empty unless [`Self::guarded`].
+    pub guards: String,
     folder: PathBuf,
     /// Ends when its standard input does, so that no broker outlives the tests however they end.
     process: Option<Child>,
@@ -24,19 +26,24 @@ impl Cluster {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("DAYBOOK_TEST_KAFKA") {
-            Ok(brokers) => Self { brokers, folder: PathBuf::new(), process: None },
+            Ok(brokers) => Self { brokers, guards: String::new(), folder: PathBuf::new(), process: None },
             Err(_) => Self::own(1),
         })
     }
 
     /// Brokers that a test may end.
     pub fn own(count: usize) -> Self {
-        let mut process = script()
-            .args(["run", "--brokers", &count.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::run(&["--brokers", &count.to_string()])
+    }
+
+    /// One with access control: the script says for whom.
+    pub fn guarded() -> Self {
+        Self::run(&["--guarded"])
+    }
+
+    fn run(options: &[&str]) -> Self {
+        let mut process =
+            script().arg("run").args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut export = |name: &str| {
             let line = said.next().expect("brokers that start: see above why not").unwrap();
@@ -44,7 +51,9 @@ impl Cluster {
         };
         let brokers = export("DAYBOOK_TEST_KAFKA");
         let folder = export("DAYBOOK_TEST_KAFKA_DIR").into();
-        Self { brokers, folder, process: Some(process) }
+        let guarded = options.contains(&"--guarded");
+        let guards = if guarded { export("DAYBOOK_TEST_KAFKA_GUARDED") } else { String::new() };
+        Self { brokers, guards, folder, process: Some(process) }
     }
 
     /// kill, down, up, freeze or thaw.
