@@ -18,7 +18,13 @@ use crate::{
     },
     config::{BusUrl, DataDir},
     db_url::DbUrl,
-    write::{database::WriteDb, keys::SigningKeys, recover::recover, relay_lease::RelayLease, store::Head},
+    write::{
+        database::WriteDb,
+        keys::SigningKeys,
+        recover::{Recovered, recover},
+        relay_lease::RelayLease,
+        store::Head,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -58,8 +64,16 @@ pub async fn run(data: &DataDir, args: RecoverArgs) -> anyhow::Result<ExitCode> 
     let db = WriteDb::open(&url, None).await.with_context(|| format!("opening {url}"))?;
     let taken = from_topics(&db, settings, &keys).await;
     db.close().await?;
-    let Taken { events, head, beyond } = taken?;
+    let Taken { recovered: Recovered { events, short }, head, beyond } = taken?;
     say!("{events} events were taken in from the topics; the log is at position {}, hash {}", head.position, head.hash);
+    if let Some(error) = short {
+        bail!(
+            "the log was longer: the command side signed its end further on, but {error}. No command node starts beside these \
+             topics. Try again if brokers are away; or begin with topics of another prefix and empty read databases, and give \
+             up what came after position {}",
+            head.position
+        );
+    }
     if let Some(beyond) = beyond {
         bail!(
             "the topics hold events up to position {beyond}, and no head of the log that a known key signed goes beyond {}: \
@@ -73,7 +87,7 @@ pub async fn run(data: &DataDir, args: RecoverArgs) -> anyhow::Result<ExitCode> 
 
 /// What the topics gave.
 struct Taken {
-    events: u64,
+    recovered: Recovered,
     head: Head,
     /// Where what they have ends, if that is further.
     beyond: Option<Position>,
@@ -81,23 +95,24 @@ struct Taken {
 
 async fn from_topics(db: &WriteDb, settings: KafkaSettings, keys: &HeadKeys) -> anyhow::Result<Taken> {
     let said = said(&settings, keys).await?;
-    let Some(to) = said.head else {
+    if said.heads.is_empty() {
         bail!(
             "the topics {}.* have no head of the log that this ledger's key signed (they keep them for a day): whether what \
              they hold is this log cannot be told. Begin with topics of another prefix and empty read databases",
             settings.prefix
         );
-    };
+    }
     let (listening, topics) = (CancellationToken::new(), settings.prefix.clone());
     let _ends = listening.clone().drop_guard();
     let bus = KafkaBus::start(settings, keys.clone(), listening)?;
     let bar = progress_bar("events");
-    let events = recover(&*db.store, &*bus, to, shown_on(&bar)).await;
+    let recovered = recover(&*db.store, &*bus, &said.heads, shown_on(&bar)).await;
     bar.finish_and_clear();
-    let (events, head) = (events?, db.store.head().await?);
-    if head.position == to.position {
-        RelayLease::new(db.store.clone(), &topics).go_on_after(to.position).await?;
+    let (recovered, head) = (recovered?, db.store.head().await?);
+    // Where nothing was missing, what is here need not have been published yet.
+    if recovered.events > 0 {
+        RelayLease::new(db.store.clone(), &topics).go_on_after(head.position).await?;
     }
     let beyond = said.events.iter().map(|event| event.position).max().filter(|end| *end > head.position);
-    Ok(Taken { events, head, beyond })
+    Ok(Taken { recovered, head, beyond })
 }

@@ -280,8 +280,10 @@ impl Handler {
     async fn skip(&self, command: SkipEvent) -> Result<(StreamId, Intent), AppError> {
         let SkipEvent { projection, position, reason } = command;
         check_reason(&reason)?;
-        if projection.is_empty() || projection.len() > PROJECTION_MAX {
-            return Err(AppError::invalid("projection", format!("a name has 1 to {PROJECTION_MAX} characters")));
+        let sound = !projection.is_empty() && projection.len() <= PROJECTION_MAX;
+        if !sound || projection.chars().any(char::is_control) {
+            let wanted = format!("a name has 1 to {PROJECTION_MAX} characters, none of them a control character");
+            return Err(AppError::invalid("projection", wanted));
         }
         let event = self.writer.event_at(position).await.map_err(to_app)?;
         let event_id = event.ok_or_else(|| AppError::invalid("position", "there is no such event"))?.event_id;

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod copy;
 pub mod database;
 mod error;
+mod following;
 pub mod handler;
 pub mod identity;
 mod in_time;

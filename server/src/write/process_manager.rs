@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     error::causes,
+    following::Following,
     handler::digest,
     store::{EventStore, Head, Lease, StoreError},
     writer::{Intent, Submission, SubmitError, Writer},
@@ -140,7 +141,9 @@ impl ProcessManager {
             ProcessStatus::StandingBy => return,
         };
         let last_word = async {
-            if let Some(reached) = reached {
+            if let Some(reached) = reached
+                && reached <= self.store.head().await?.position
+            {
                 self.store.save_checkpoint_under(&self.lease, NAME, reached).await?;
             }
             self.store.renew(&self.lease, Duration::ZERO).await
@@ -177,30 +180,45 @@ impl ProcessManager {
         }
     }
 
+    /// Where to go on: behind the checkpoint, unless that is of another log, which was longer.
+    async fn begin(&self) -> Result<Position, ParkReason> {
+        let (saved, end) = (retrying(|| self.store.checkpoint(NAME)).await?, retrying(|| self.store.head()).await?);
+        Ok(if saved > end.position { Position(0) } else { saved })
+    }
+
     async fn follow(&mut self) -> Result<Infallible, (Position, ParkReason)> {
-        let mut saved = retrying(|| self.store.checkpoint(NAME)).await.map_err(|reason| (Position(0), reason))?;
-        let mut reached = saved;
+        let mut saved = self.begin().await.map_err(|reason| (Position(0), reason))?;
+        let mut read = Following::after(saved);
         let mut save_at = Instant::now() + SAVE_AFTER;
         loop {
+            let reached = read.position;
             let parked = |reason| (reached.next(), reason);
             self.status.send_if_modified(|status| {
                 let running = ProcessStatus::Running(reached);
                 std::mem::replace(status, running.clone()) != running
             });
+            // Marked as seen before the read: an append during the read is noticed by the next wait.
+            self.head.borrow_and_update();
+            let Some(events) = retrying(|| read.next(&*self.store, CHUNK)).await.map_err(parked)? else {
+                tracing::warn!(
+                    position = reached.0,
+                    "the log was replaced by an older copy: its transfers are looked at again"
+                );
+                saved = self.begin().await.map_err(parked)?;
+                read = Following::after(saved);
+                continue;
+            };
             if reached > saved && Instant::now() >= save_at {
                 retrying(|| self.store.save_checkpoint_under(&self.lease, NAME, reached)).await.map_err(parked)?;
                 saved = reached;
                 save_at = Instant::now() + SAVE_AFTER;
             }
-            // Marked as seen before the read: an append during the read is noticed by the next wait.
-            self.head.borrow_and_update();
-            let events = retrying(|| self.store.read_log(reached, CHUNK)).await.map_err(parked)?;
-            let Some(last) = events.last().map(|event| event.position) else {
+            let Some(then) = events.last().map(Following::at) else {
                 self.wait(if reached > saved { Some(save_at) } else { None }).await;
                 continue;
             };
             self.take_steps(events).await?;
-            reached = last;
+            read = then;
         }
     }
 

@@ -3,7 +3,10 @@
 //! Nothing is stored unless all of it follows from what is there, hash by hash, and ends at a head that the command side
 //! signed: so nobody who can write to the topics can put anything into the log.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use app::wire::{Envelope, Hash, Position, StreamId, Version, event_hash, log_hash};
 
@@ -25,44 +28,59 @@ pub enum RecoverError {
     Store(#[from] StoreError),
 }
 
-/// Takes in everything up to `to`, which the command side signed. Returns how many events that were. `progress` is told
-/// how far it is, of how much, once for looking and once for taking in.
+/// What was taken in.
+#[derive(Debug)]
+pub struct Recovered {
+    /// How many events.
+    pub events: u64,
+    /// Why it ends before the last head, if it does.
+    pub short: Option<RecoverError>,
+}
+
+/// Takes in everything up to the last of `heads`, which the command side signed; or up to the furthest one that the bus has
+/// everything of, if there is one behind what is here. `progress` is told how far it is, of how much, once for looking and
+/// once for taking in.
 pub async fn recover(
     store: &dyn EventStore,
     bus: &dyn Bus,
-    to: LogHead,
+    heads: &BTreeMap<Position, LogHead>,
     mut progress: impl FnMut(&str, Position, Position) + Send,
-) -> Result<u64, RecoverError> {
+) -> Result<Recovered, RecoverError> {
     let begin = store.head().await?;
-    if begin.position > to.position {
-        // Nothing is missing: the log has gone on since.
-        return Ok(0);
-    }
+    let mut end = heads.last_key_value().map_or(begin.position, |(last, _)| *last);
+    let mut short = None;
     // All of it is looked at before any of it is stored.
     for storing in [false, true] {
         let mut tail = Tail { store, head: begin, streams: HashMap::new() };
-        let mut events = bus.events(After { position: begin.position, recorded_at: begin.recorded_at }).await?;
-        while tail.head.position < to.position {
-            let missing = RecoverError::Missing(tail.head.position.next());
-            let mut brought = tokio::time::timeout(PATIENCE, events.next()).await.map_err(|_| missing)??;
-            brought.retain(|event| event.position > tail.head.position && event.position <= to.position);
-            let before = tail.head.position;
-            for event in &brought {
-                tail.take(event).await?;
+        let mut good = begin.position;
+        let read = async {
+            tail.is_signed(heads)?;
+            let mut events = bus.events(After { position: begin.position, recorded_at: begin.recorded_at }).await?;
+            while tail.head.position < end {
+                let missing = RecoverError::Missing(tail.head.position.next());
+                let mut brought = tokio::time::timeout(PATIENCE, events.next()).await.map_err(|_| missing)??;
+                brought.retain(|event| event.position > tail.head.position && event.position <= end);
+                let before = tail.head.position;
+                for event in &brought {
+                    tail.take(event).await?;
+                    if tail.is_signed(heads)? {
+                        good = event.position;
+                    }
+                }
+                if storing && !brought.is_empty() {
+                    store.append(before, &brought, &tail.head).await?;
+                }
+                progress(if storing { "taken in" } else { "checked" }, tail.head.position, end);
             }
-            if storing && !brought.is_empty() {
-                store.append(before, &brought, &tail.head).await?;
-            }
-            progress(if storing { "taken in" } else { "checked" }, tail.head.position, to.position);
-        }
-        if tail.head.hash != to.hash {
-            return Err(RecoverError::Wrong {
-                position: to.position,
-                what: "its running hash is not the one that was signed",
-            });
+            Ok(())
+        };
+        match read.await {
+            Ok(()) => {}
+            Err(error) if !storing && good > begin.position => (end, short) = (good, Some(error)),
+            Err(error) => return Err(error),
         }
     }
-    Ok(to.position.0 - begin.position.0)
+    Ok(Recovered { events: end.0.saturating_sub(begin.position.0), short })
 }
 
 /// What was looked at behind the end of `store`.
@@ -73,6 +91,17 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
+    /// Whether there is a head of this position, which has to be of this log.
+    fn is_signed(&self, heads: &BTreeMap<Position, LogHead>) -> Result<bool, RecoverError> {
+        let Some(signed) = heads.get(&self.head.position) else { return Ok(false) };
+        let what = "its running hash is not the one that was signed";
+        if signed.hash == self.head.hash {
+            Ok(true)
+        } else {
+            Err(RecoverError::Wrong { position: signed.position, what })
+        }
+    }
+
     async fn take(&mut self, event: &Envelope) -> Result<(), RecoverError> {
         let wrong = |what| RecoverError::Wrong { position: event.position, what };
         if event.position != self.head.position.next() {

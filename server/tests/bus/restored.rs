@@ -1,6 +1,7 @@
 //! An older log beside topics that are ahead of it: noticed, refused, and put right from the topics (W1, W5).
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     process::{Command, Stdio},
     time::Instant,
@@ -46,7 +47,7 @@ async fn published(settings: &KafkaSettings, events: &[Envelope]) {
     let relay = start_relay(settings, &log, &MemoryLease::new());
     let end = events.last().unwrap().position;
     relay.published(end).await;
-    let at = async || said(settings, &head_keys()).await.unwrap().head.map(|head| head.position);
+    let at = async || said(settings, &head_keys()).await.unwrap().head().map(|head| head.position);
     while at().await != Some(end) {}
     relay.stop().await;
 }
@@ -93,8 +94,8 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
 
     // The heads are gone after a day: the events tell it, too.
     let mut seen = said(&settings, &head_keys()).await.unwrap();
-    assert_eq!(seen.head.map(|head| head.position), Some(longer.head()));
-    seen.head = None;
+    assert_eq!(seen.head().map(|head| head.position), Some(longer.head()));
+    seen.heads.clear();
     let older = Log::new(longer.events[..169].to_vec());
     let found = compare(&seen, &*older, &settings).await.unwrap();
     assert!(matches!(found, Some(Replaced::Ahead { said, log, .. }) if (said, log) == (longer.head(), Position(169))));
@@ -107,7 +108,7 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
     seen.open[0].payload.push(b' ');
     assert_eq!(compare(&seen, &*older, &settings).await.unwrap(), None);
     // Nobody else's heads count.
-    assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head, None);
+    assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head(), None);
 }
 
 /// Sends a copy of `message` that says `value` in its header `name`.
@@ -149,30 +150,44 @@ async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_th
     let settings = settings(Cluster::shared());
     let history = History::random(73, 2600);
     published(&settings, &history.events).await;
-    let to = said(&settings, &head_keys()).await.unwrap().head.unwrap();
+    let heads = said(&settings, &head_keys()).await.unwrap().heads;
+    let to = heads[&history.head()];
     assert_eq!(to.hash, head(&history.events).hash);
     let cancelled = CancellationToken::new();
     let bus = bus(&settings, &cancelled);
 
     let folder = TempDir::new().unwrap();
     let db = ledger(&folder, &history.events[..1100]).await;
-    assert_eq!(recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap(), 1500);
+    let taken = async || {
+        let recovered = recover(&*db.store, &*bus, &heads, |_, _, _| {}).await.unwrap();
+        assert!(recovered.short.is_none(), "{recovered:?}");
+        recovered.events
+    };
+    assert_eq!(taken().await, 1500);
     assert_eq!(db.store.read_log(Position(0), u32::MAX).await.unwrap(), history.events);
     verify(&*db.store, &[], |_, _| {}).await.unwrap();
-    assert_eq!(recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap(), 0);
+    assert_eq!(taken().await, 0);
 
     // Another ledger's log, and a head that was signed of something else: not one event is stored.
     let other = TempDir::new().unwrap();
     let db = ledger(&other, &History::random(74, 900).events).await;
-    let wrong = recover(&*db.store, &*bus, to, |_, _, _| {}).await.unwrap_err();
+    let wrong = recover(&*db.store, &*bus, &heads, |_, _, _| {}).await.unwrap_err();
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     let third = TempDir::new().unwrap();
     let db_of_ours = ledger(&third, &history.events[..1100]).await;
-    let forged = server::bus::LogHead { hash: Hash([1; 32]), ..to };
-    let wrong = recover(&*db_of_ours.store, &*bus, forged, |_, _, _| {}).await.unwrap_err();
+    let forged = [(to.position, server::bus::LogHead { hash: Hash([1; 32]), ..to })].into();
+    let wrong = recover(&*db_of_ours.store, &*bus, &forged, |_, _, _| {}).await.unwrap_err();
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     assert_eq!(db.store.head().await.unwrap().position, Position(900));
     assert_eq!(db_of_ours.store.head().await.unwrap().position, Position(1100));
+
+    // The relay had said where the log ends, and published less of it: what leads to a head is taken in.
+    let mut heads = BTreeMap::from([(to.position, to)]);
+    heads.insert(Position(2601), server::bus::LogHead { position: Position(2601), ..to });
+    let recovered = recover(&*db_of_ours.store, &*bus, &heads, |_, _, _| {}).await.unwrap();
+    assert_eq!(recovered.events, 1500);
+    assert!(recovered.short.is_some());
+    assert_eq!(db_of_ours.store.read_log(Position(0), u32::MAX).await.unwrap(), history.events);
     cancelled.cancel();
 }
 
@@ -203,7 +218,7 @@ async fn an_older_backup_beside_topics_that_are_ahead_is_refused_and_both_ways_o
     let key = server::write::keys::SigningKeys::load(Path::new(&path("one/signing.key"))).unwrap().unwrap();
     let keys = server::bus::head::HeadKeys::new(key.public().iter());
     let end = Position(last["position"].as_u64().unwrap());
-    while said(&settings, &keys).await.unwrap().head.is_none_or(|head| head.position < end) {}
+    while said(&settings, &keys).await.unwrap().head().is_none_or(|head| head.position < end) {}
     node.kill_nine();
 
     let published = all_messages(&settings, &topics(&settings).events).len();

@@ -118,6 +118,11 @@ async fn w4_an_event_is_skipped_once_by_an_admin_who_says_why() {
         let error = front.send(&admin(), skip(position, "ugly")).await.unwrap_err();
         assert!(matches!(&error, AppError::Invalid { field, .. } if field == "position"), "{error:?}");
     }
+    for projection in ["", "accounts\0", "two\nlines"] {
+        let named = SkipEvent { projection: projection.to_owned(), ..skip(1, "ugly") };
+        let error = front.send(&admin(), named).await.unwrap_err();
+        assert!(matches!(&error, AppError::Invalid { field, .. } if field == "projection"), "{error:?}");
+    }
     let id = command_id();
     let receipt = front.send_as(&admin(), id, skip(1, "ugly")).await.unwrap();
     let event = ProjectionEvent::EventSkipped {

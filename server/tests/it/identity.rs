@@ -5,7 +5,9 @@ use std::{net::IpAddr, sync::Arc};
 use app::{
     api::AppError,
     domain::{
-        UserId,
+        AccountId, CommandId, UserId,
+        account::AccountCommand,
+        derive_uuid,
         session::{EndReason, SessionEvent},
     },
     ports::{Role, SessionPort as _, SignedIn, TokenCheck as _},
@@ -18,7 +20,7 @@ use server::{
         identity::{NewPerson, Passwords, People, PeopleError, SESSION_AGE, SessionParts, Sessions, SignInLimits},
         keys::SigningKeys,
         log_source::WriteLog,
-        writer::Clock as _,
+        writer::{Clock as _, Intent},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -120,6 +122,7 @@ on_both_databases! {
     too_many_tries_are_turned_away_before_any_password_is_looked_at
     a_session_in_use_is_renewed_for_half_a_day_and_no_longer
     signing_out_ends_the_session_at_once_and_twice_is_once
+    a_session_can_be_signed_out_whatever_ids_are_used_up
     a_changed_password_ends_all_sessions_and_starts_a_new_one
     a_password_that_cannot_be_changed_stays_and_the_field_is_named
     changed_roles_a_disabled_and_a_forgotten_person_end_all_sessions
@@ -163,6 +166,7 @@ async fn every_failure_to_sign_in_looks_the_same(house: House) {
         ("jan@example.org", PASSWORD),
         ("ota@example.org", PASSWORD),
         ("", PASSWORD),
+        ("eva\0@example.org", PASSWORD),
     ] {
         assert_eq!(house.sign_in(email, password).await.unwrap_err(), AppError::WrongCredentials, "{email}");
     }
@@ -216,6 +220,21 @@ async fn signing_out_ends_the_session_at_once_and_twice_is_once(house: House) {
     assert_eq!((again.position, again.repeated), (receipt.position, true));
     let (user_id, session_id) = (session.viewer.user_id, session.viewer.session_id);
     assert_eq!(house.session_events().await, [SessionEvent::SessionEnded { user_id, session_id }]);
+}
+
+/// With a stolen token everything is known that the id of a sign-out could be made of, but for the key.
+async fn a_session_can_be_signed_out_whatever_ids_are_used_up(house: House) {
+    let session = house.eva().await;
+    let id = CommandId(derive_uuid("sign_out", &[session.viewer.session_id.0.as_bytes()]));
+    let open = AccountCommand::OpenAccount {
+        owner: session.viewer.user_id,
+        name: "Theirs".into(),
+        currency: "CZK".parse().unwrap(),
+        overdraft_limit: 0,
+    };
+    house.side.submit_as(id, AccountId(id.0), Intent::Account(open)).await.unwrap();
+    house.sessions.sign_out(&session.viewer).await.unwrap();
+    assert!(!house.is_good(&session.token));
 }
 
 async fn a_changed_password_ends_all_sessions_and_starts_a_new_one(house: House) {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     faulty::{Fault, Faulty},
-    history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE},
+    history::{COMPLETED, DECLINED_AT_DESTINATION, DECLINED_AT_SOURCE, LONG},
     write_side::{WriteSide, assert_conserved, rand, read, user},
 };
 
@@ -502,4 +502,29 @@ async fn a_step_that_is_refused_parks_it_in_front_of_its_event() {
     let (position, error) = running.parked().await;
     assert_eq!(position, bad);
     assert!(error.contains("credit_transfer") && error.contains(&id.to_string()), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_are_carried_on_after_a_failover_to_a_copy_whose_log_is_shorter() {
+    let side = WriteSide::on_postgres().await;
+    let (from, to) = (side.open_account(user(1), "CZK", 100).await, side.open_account(user(2), "CZK", 0).await);
+    let mut running = Running::start(&side);
+    let copied = side.store.head().await.unwrap();
+    let lost = side.request_transfer(from, to, 60).await;
+    running.ended(&side, lost).await;
+    running.reached(side.store.head().await.unwrap().position).await;
+
+    side.fail_over_to(copied).await;
+    let id = side.request_transfer(from, to, 70).await;
+    let transfer = tokio::time::timeout(LONG, running.ended(&side, id)).await.expect("it ends");
+    assert_eq!(transfer.status, TransferStatus::Completed);
+    running.stop().await;
+    let log = side.log().await;
+    assert_conserved(&log);
+    assert_eq!(side.account_state(to).await.balance, 70);
+    // Nor does a checkpoint of the longer log keep a new one from looking at what is there.
+    let end = side.store.head().await.unwrap().position;
+    assert_eq!(side.store.checkpoint(NAME).await.unwrap(), end);
+    side.store.save_checkpoint(NAME, Position(end.0 + 50)).await.unwrap();
+    run(&side, from, to).await;
 }

@@ -394,6 +394,8 @@ async fn events_are_found_by_type_stream_text_and_correlation_in_both_directions
     let by_text = EventsFilter { text: Some(" Stolen CARD".to_owned()), ..none() };
     let frozen = expect(&|event| event.event_type == "account.account_frozen");
     assert_eq!(positions(desk.events(&admin(), by_text).await), frozen);
+    let odd = EventsFilter { text: Some("card\0".to_owned()), event_type: Some("\0".to_owned()), ..none() };
+    assert!(positions(desk.events(&admin(), odd).await).is_empty());
     let metadata: app::wire::Metadata = serde_json::from_slice(&history.events[7].metadata).unwrap();
     let by_correlation = EventsFilter { correlation: Some(metadata.correlation_id), ..none() };
     assert_eq!(positions(desk.events(&admin(), by_correlation).await), [8]);

@@ -101,6 +101,12 @@ impl WriteSide {
         Self { store, writer, head, clock, place }
     }
 
+    /// As if a copy that had come to `head` had taken over from the server.
+    pub async fn fail_over_to(&self, head: Head) {
+        let Place::Postgres(postgres) = &self.place else { panic!("a file has no copy") };
+        postgres.fail_over_to(head).await;
+    }
+
     pub async fn people_db(&self) -> PeopleDb {
         match &self.place {
             Place::Folder(folder) => {
@@ -113,7 +119,16 @@ impl WriteSide {
 
     /// Straight to the writer, past all checks of who may what.
     pub async fn submit(&self, stream: impl Into<StreamId>, intent: Intent) -> Result<Receipt, SubmitError> {
-        let command_id = CommandId(Uuid::from_u128(rand()));
+        self.submit_as(CommandId(Uuid::from_u128(rand())), stream, intent).await
+    }
+
+    /// [`Self::submit`] under this id.
+    pub async fn submit_as(
+        &self,
+        command_id: CommandId,
+        stream: impl Into<StreamId>,
+        intent: Intent,
+    ) -> Result<Receipt, SubmitError> {
         self.writer
             .submit(Submission {
                 command_id,

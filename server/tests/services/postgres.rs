@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use server::write::store::PostgresStore;
+use server::write::store::{Head, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -114,5 +114,18 @@ impl TempPostgres {
 
     pub async fn raw(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.unwrap()
+    }
+
+    /// As if a copy that had come to `head` had taken over: what is behind it is lost.
+    pub async fn fail_over_to(&self, head: Head) {
+        let Head { position, hash, recorded_at } = head;
+        let lost = format!(
+            "ALTER TABLE events DISABLE TRIGGER USER; ALTER TABLE log_head DISABLE TRIGGER USER;
+             DELETE FROM events WHERE position > {position};
+             UPDATE log_head SET position = {position}, hash = decode('{hash}', 'hex'), recorded_at = {recorded_at};
+             UPDATE checkpoints SET position = least(position, {position});
+             ALTER TABLE events ENABLE TRIGGER USER; ALTER TABLE log_head ENABLE TRIGGER USER"
+        );
+        self.raw().await.execute(AssertSqlSafe(lost)).await.unwrap();
     }
 }

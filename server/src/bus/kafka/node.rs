@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(15);
 /// Keys that are not the command side's: of so many it is said that heads come with them, of each once.
 const STRANGERS: usize = 8;
+/// So many heads in a row are no words that were held up.
+const AGAIN: u32 = 5;
 /// How long a subscription waits for a topic that is not there.
 const TOPIC: Duration = Duration::from_secs(5);
 
@@ -124,9 +126,21 @@ async fn listen(settings: KafkaSettings, keys: HeadKeys, heads: watch::Sender<Op
     }
 }
 
-/// A relay that was held up says what it knew then. Clocks do not count: that of one relay may be behind another's.
-fn is_newer(known: Option<LogHead>, said: LogHead) -> bool {
-    known.is_none_or(|known| known.position <= said.position)
+/// What is known of the log's end.
+#[derive(Default)]
+struct Known {
+    /// Heads in a row that were further back.
+    back: u32,
+}
+
+impl Known {
+    /// Whether `said` is to be believed after `known`. A relay that was held up says what it knew then; but what is said
+    /// again and again is so: the log is an older one by now. Clocks do not count: one relay's may be behind another's.
+    fn takes(&mut self, known: Option<LogHead>, said: LogHead) -> bool {
+        let further = known.is_none_or(|known| known.position <= said.position);
+        self.back = if further { 0 } else { self.back + 1 };
+        further || self.back >= AGAIN
+    }
 }
 
 async fn listen_once(
@@ -136,7 +150,7 @@ async fn listen_once(
     heads: &watch::Sender<Option<LogHead>>,
 ) -> Result<(), KafkaError> {
     let reader = Reader::from_now(settings, topic).await?;
-    let mut strangers = HashSet::new();
+    let (mut strangers, mut known) = (HashSet::new(), Known::default());
     loop {
         let message = match timeout(SILENCE, reader.recv()).await {
             Ok(Ok(message)) => message,
@@ -154,11 +168,11 @@ async fn listen_once(
             continue;
         }
         heads.send_if_modified(|head| {
-            let newer = is_newer(*head, said.head);
-            if newer {
+            let taken = known.takes(*head, said.head);
+            if taken {
                 *head = Some(said.head);
             }
-            newer
+            taken
         });
     }
 }
@@ -198,9 +212,22 @@ mod tests {
     #[test]
     fn a_head_is_newer_by_its_position_whatever_the_clock_of_the_relay_says() {
         let head = |position, at| LogHead { position: Position(position), hash: GENESIS, at };
-        assert!(is_newer(None, head(0, 5)));
-        assert!(is_newer(Some(head(7, 100)), head(8, 20)), "a clock was set back");
-        assert!(is_newer(Some(head(7, 100)), head(7, 20)));
-        assert!(!is_newer(Some(head(7, 100)), head(6, 200)), "said late");
+        let takes = |known, said| Known::default().takes(known, said);
+        assert!(takes(None, head(0, 5)));
+        assert!(takes(Some(head(7, 100)), head(8, 20)), "a clock was set back");
+        assert!(takes(Some(head(7, 100)), head(7, 20)));
+        assert!(!takes(Some(head(7, 100)), head(6, 200)), "said late");
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_so_though_it_is_further_back() {
+        let head = |position| LogHead { position: Position(position), hash: GENESIS, at: 0 };
+        let (mut known, mut late) = (Known::default(), Known::default());
+        let mut taken = (90..100).map(|at| known.takes(Some(head(100)), head(at)));
+        assert_eq!(taken.position(|taken| taken), Some(4));
+        // Not where another relay says more in between.
+        assert!(
+            (0..20).all(|at| late.takes(Some(head(100)), head(100 + at)) && !late.takes(Some(head(100)), head(99)))
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! What the topics say of the log: a log that does not hold what they have is an older one, restored or failed over to, or
 //! another one. Publishing it would give positions a second meaning, so whoever has it is told to stop.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use app::wire::{Envelope, GENESIS, Hash, Position, StreamId, Version, event_hash};
 use rdkafka::{Message as _, Offset, consumer::Consumer as _, error::KafkaError};
@@ -23,12 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The furthest that the topics know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
-    /// The furthest signed head; the topic keeps them for a day.
-    pub head: Option<LogHead>,
+    /// Signed heads, by position; the topic keeps them for a day, and the last ones are looked at.
+    pub heads: BTreeMap<Position, LogHead>,
     /// The furthest event of each partition that is whole: its hash follows from that of the event before it in its stream.
     pub events: Vec<Envelope>,
     /// What is further, where the event before was not read: the log may have it.
     pub open: Vec<Envelope>,
+}
+
+impl Said {
+    /// The furthest head.
+    pub fn head(&self) -> Option<LogHead> {
+        self.heads.last_key_value().map(|(_, head)| *head)
+    }
 }
 
 /// The log is not the one that was published.
@@ -72,9 +82,10 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
                 return;
             }
             stranger = None;
-            let further =
-                said.head.is_none_or(|head| (head.position, head.at) < (signed.head.position, signed.head.at));
-            said.head = if further { Some(signed.head) } else { said.head };
+            let known = said.heads.entry(signed.head.position).or_insert(signed.head);
+            if known.at < signed.head.at {
+                *known = signed.head;
+            }
         })
         .await?;
         if let Some(key) = stranger {
@@ -161,13 +172,13 @@ pub async fn compare(said: &Said, log: &dyn LogSource, settings: &KafkaSettings)
     // Read behind the topics, which only say what is in the log already.
     let ends = log.head().await?;
     let prefix = || settings.prefix.clone();
-    let furthest = said.events.iter().map(|event| event.position).chain(said.head.map(|head| head.position)).max();
+    let furthest = said.events.iter().map(|event| event.position).chain(said.head().map(|head| head.position)).max();
     if let Some(said) = furthest.max(furthest_that_follows(&said.open, log, ends.position).await?)
         && said > ends.position
     {
         return Ok(Some(Replaced::Ahead { prefix: prefix(), said, log: ends.position }));
     }
-    if said.head.is_some_and(|head| head.position == ends.position && head.hash != ends.hash) {
+    if said.head().is_some_and(|head| head.position == ends.position && head.hash != ends.hash) {
         return Ok(Some(Replaced::Another { prefix: prefix(), position: ends.position }));
     }
     for event in &said.events {

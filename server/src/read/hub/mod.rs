@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ReadSide,
-    changes::{Changed, Committed},
+    changes::{Changed, Committed, Reset},
     projections,
     queries::{self, SqlQueries},
 };
@@ -139,12 +139,14 @@ impl Hub {
                     () = cancelled.cancelled() => return,
                     committed = changes.recv() => match committed {
                         Ok(committed) => teller.tell(&committed),
-                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_missed(&teller_reads),
+                        Err(broadcast::error::RecvError::Lagged(_)) => {
+                            teller.tell_missed(&teller_reads, &News::Look { position: Position(u64::MAX) });
+                        }
                         Err(broadcast::error::RecvError::Closed) => return,
                     },
                     reset = resets.recv() => match reset {
-                        Ok(reset) => teller.tell_reset(Some(reset.projection)),
-                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_reset(None),
+                        Ok(reset) => teller.tell_reset(&reset),
+                        Err(broadcast::error::RecvError::Lagged(_)) => teller.tell_missed(&teller_reads, &News::Reset),
                         Err(broadcast::error::RecvError::Closed) => return,
                     },
                 }
@@ -200,19 +202,20 @@ impl Hub {
         self.reached(committed.projection, position);
     }
 
-    /// Commits came faster than they could be told: everyone reads the tables.
-    fn tell_missed(&self, read: &ReadSide) {
+    /// It came faster than it could be told: everyone reads the tables.
+    fn tell_missed(&self, read: &ReadSide, news: &News) {
         let reached: Vec<_> =
             self.told.keys().filter_map(|name| Some((*name, *read.position(name)?.borrow()))).collect();
-        self.send_all(|_| Some(News::Look { position: Position(u64::MAX) }));
+        self.send_all(|_| Some(news.clone()));
         for (projection, position) in reached {
             self.reached(projection, position);
         }
     }
 
-    fn tell_reset(&self, projection: Option<&str>) {
-        let concerns = |query| projection.is_none_or(|name| queries::projections(query)[0] == name);
-        self.send_all(|topic| concerns(topic.query).then_some(News::Reset));
+    fn tell_reset(&self, reset: &Reset) {
+        let Reset { projection, position } = *reset;
+        self.send_all(|topic| (queries::projections(topic.query)[0] == projection).then_some(News::Reset));
+        self.reached(projection, position);
     }
 
     fn reached(&self, projection: &str, position: Position) {

@@ -75,7 +75,7 @@ pub(super) fn is_away(code: &str) -> bool {
     code.starts_with("57P") || code == NO_DATABASE || code == NO_TABLE
 }
 
-/// What the codes of PostgreSQL begin with for values that it cannot hold: U+0000 in a text is one.
+/// What the codes of PostgreSQL begin with for values that it cannot hold: a number that is too large is one.
 const BAD_DATA: &str = "22";
 
 /// PostgreSQL's word for a database that is not there.

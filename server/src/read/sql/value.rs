@@ -25,14 +25,19 @@ impl From<u32> for Value<'_> {
 
 impl From<String> for Value<'_> {
     fn from(value: String) -> Self {
-        Self::Text(value.into())
+        Self::Text(as_both_hold_it(value.into()))
     }
 }
 
 impl<'v> From<&'v str> for Value<'v> {
     fn from(value: &'v str) -> Self {
-        Self::Text(value.into())
+        Self::Text(as_both_hold_it(value.into()))
     }
+}
+
+/// PostgreSQL has no U+0000 in a text: in its stead there is U+FFFD, in SQLite too.
+fn as_both_hold_it(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
 }
 
 impl<'v> From<&'v [u8]> for Value<'v> {

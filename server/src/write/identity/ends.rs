@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use app::{
     api::AppError,
-    domain::{CommandId, derive_uuid, session::SessionEvent},
+    domain::{CommandId, session::SessionEvent},
     ports::Viewer,
     wire::{Actor, Event, Position, Receipt, StreamId},
 };
@@ -19,9 +19,10 @@ use super::{
 use crate::token::{REMEMBER, Revocations};
 use crate::write::{
     error::{internal, to_app, unavailable},
+    following::Following,
     handler::digest,
     store::{EventStore, StoreError},
-    writer::{Intent, Submission, SubmitError, Writer},
+    writer::{Clock, Intent, Submission, SubmitError, Writer},
 };
 
 const CHUNK: u32 = 1000;
@@ -45,31 +46,37 @@ impl Ends {
         Self { people, store, writer, revocations }
     }
 
-    /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970). Gives the
-    /// position that it has come to.
-    pub(super) async fn load(&self, now: i64) -> Result<Position, SubmitError> {
-        self.load_after(first_since(&*self.store, now - REMEMBER).await?).await
+    /// Takes in what the log says of ends whose tokens could still live at `now` (microseconds since 1970). Says how far
+    /// that is.
+    pub(super) async fn load(&self, now: i64) -> Result<Following, SubmitError> {
+        let mut read = Following::after(first_since(&*self.store, now - REMEMBER).await?);
+        self.load_on(&mut read, now).await?;
+        Ok(read)
     }
 
     /// Takes in what others record, where there are others. Only returns where there are none.
-    pub(super) async fn follow(&self, mut reached: Position) {
+    pub(super) async fn follow(&self, mut read: Following, clock: &dyn Clock) {
         let Some(mut heard) = self.store.heard() else { return };
-        while heard.wait_for(|end| *end > reached).await.is_ok() {
-            match self.load_after(reached).await {
-                Ok(end) => reached = end,
-                Err(error) => {
-                    tracing::warn!(%error, "what others ended is taken in later");
-                    tokio::time::sleep(Duration::from_millis(WAITS.1)).await;
-                }
+        loop {
+            heard.borrow_and_update();
+            if let Err(error) = self.load_on(&mut read, clock.now_micros()).await {
+                tracing::warn!(%error, "what others ended is taken in later");
+                tokio::time::sleep(Duration::from_millis(WAITS.1)).await;
+            } else if heard.changed().await.is_err() {
+                return;
             }
         }
     }
 
-    async fn load_after(&self, mut after: Position) -> Result<Position, SubmitError> {
+    async fn load_on(&self, read: &mut Following, now: i64) -> Result<(), SubmitError> {
         loop {
-            let events = self.store.read_log(after, CHUNK).await?;
-            let Some(last) = events.last() else { return Ok(after) };
-            after = last.position;
+            let Some(events) = read.next(&*self.store, CHUNK).await? else {
+                // The log was replaced by an older copy, and others end sessions at positions that were read.
+                *read = Following::after(first_since(&*self.store, now - REMEMBER).await?);
+                continue;
+            };
+            let Some(last) = events.last() else { return Ok(()) };
+            *read = Following::at(last);
             for event in events.iter().filter(|event| event.event_type.starts_with("session.")) {
                 match self.writer.decode(event)? {
                     Event::Session(ended) => self.revocations.apply(&ended, event.recorded_at),
@@ -79,10 +86,9 @@ impl Ends {
         }
     }
 
-    /// Ends one session, once: the same again gives the same receipt.
-    pub(super) async fn end_session(&self, viewer: &Viewer) -> Result<Receipt, AppError> {
+    /// Ends one session, once: the same again, under the same id, gives the same receipt.
+    pub(super) async fn end_session(&self, command_id: CommandId, viewer: &Viewer) -> Result<Receipt, AppError> {
         let (user_id, session_id) = (viewer.user_id, viewer.session_id);
-        let command_id = CommandId(derive_uuid("sign_out", &[session_id.0.as_bytes()]));
         let event = SessionEvent::SessionEnded { user_id, session_id };
         self.record(command_id, Actor::User(user_id), session_id.into(), event).await
     }

@@ -186,8 +186,10 @@ impl People {
         self.one(select_people!("id = $1 AND email IS NOT NULL"), id.to_string()).await
     }
 
-    pub async fn by_email(&self, email: &str) -> Result<Option<PersonRow>, PeopleError> {
-        self.one(select_people!("email = $1"), email.trim().to_lowercase()).await
+    pub async fn by_email(&self, address: &str) -> Result<Option<PersonRow>, PeopleError> {
+        // Nobody is known by what is no e-mail address, and no database is to be asked for that.
+        let Ok(email) = email(address) else { return Ok(None) };
+        self.one(select_people!("email = $1"), email).await
     }
 
     async fn one(&self, sql: &'static str, key: String) -> Result<Option<PersonRow>, PeopleError> {

@@ -7,9 +7,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use app::{
     api::AppError,
-    domain::{SessionId, UserId},
+    domain::{CommandId, SessionId, UserId, derive_uuid},
     ports::{SessionPort, SignedIn, Viewer},
-    wire::{Actor, Position, Receipt},
+    wire::{Actor, Receipt},
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use crate::bus::Person;
 use crate::token::{self, KeyId, Revocations, TOKEN_LIFETIME};
 use crate::write::{
     error::internal,
+    following::Following,
     keys::SigningKeys,
     store::EventStore,
     writer::{Clock, SubmitError, Writer},
@@ -32,6 +33,8 @@ pub const SESSION_AGE: i64 = 12 * 60 * 60 * 1_000_000;
 
 /// An e-mail is cut to this before it is looked at: longer ones do not exist.
 const EMAIL_MAX: usize = 254;
+/// What is signed for the id of a sign-out begins with this, and nothing else that is signed does.
+const SIGN_OUT: &[u8] = b"daybook/sign-out/1";
 /// How often changes by another process are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -58,7 +61,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     ends: Arc<Ends>,
     /// Up to here the log was read for ends when this began.
-    loaded: Position,
+    loaded: Following,
 }
 
 impl Sessions {
@@ -88,7 +91,7 @@ impl Sessions {
             }
         };
         let following = async {
-            self.ends.follow(self.loaded).await;
+            self.ends.follow(self.loaded, &*self.clock).await;
             std::future::pending::<()>().await;
         };
         let both = async {
@@ -131,7 +134,9 @@ impl SessionPort for Sessions {
     }
 
     async fn sign_out(&self, viewer: &Viewer) -> Result<Receipt, AppError> {
-        self.ends.end_session(viewer).await
+        // The same each time, and known to nobody without the key: whoever has a stolen token cannot use the id up first.
+        let secret = self.keys.sign(&[SIGN_OUT, viewer.session_id.0.as_bytes()].concat());
+        self.ends.end_session(CommandId(derive_uuid("sign_out", &[&secret])), viewer).await
     }
 
     async fn renew(&self, viewer: &Viewer) -> Result<SignedIn, AppError> {

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use app::wire::Position;
+use app::wire::{Position, log_hash};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -142,11 +142,15 @@ impl Loop {
     pub(super) async fn follow(&mut self, head: Head) -> Result<(), StoreError> {
         let count = self.committed.and_then(|known| head.position.0.checked_sub(known.position.0));
         match (self.committed, count) {
-            (Some(_), Some(0)) => {}
-            (Some(known), Some(count @ ..=FOLLOWED)) => {
+            (Some(known), Some(0)) if known.hash == head.hash => {}
+            (Some(known), Some(count @ 1..=FOLLOWED)) => {
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
                 let events = self.store.read_log(known.position, count).await?;
                 let upcasters = self.settings.upcasters;
+                if events.iter().fold(known.hash, |hash, event| log_hash(&hash, &event.hash)) != head.hash {
+                    // The log that goes on is another one: a copy that lagged took over, and has grown since.
+                    self.forget_all();
+                }
                 for event in &events {
                     if let Some(loading) = self.loading.get_mut(&event.stream) {
                         loading.seen = event.version;
@@ -199,6 +203,8 @@ impl Loop {
             Ok(head) => head,
             Err(error) => {
                 self.others.hold = Hold::Free;
+                // Whoever answers next may be another server.
+                self.forget_all();
                 self.refuse_backlog(&error);
                 return;
             }

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use server::read::{hub::Since, queries::SqlQueries};
 
 use super::reader::{Reader, Shown, admin, customer, hub};
-use crate::history::{Dice, History, Log, NAMES, Node, Place, account, transfer_id, user};
+use crate::{
+    history::{Dice, History, LONG, Log, NAMES, Node, Place, account, transfer_id, user},
+    projections::{apply, decoded},
+};
 
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -147,6 +150,23 @@ async fn a_transfer_that_one_is_let_into_later_is_told_from_its_beginning() {
         let rows: Vec<app::wire::EventView> = serde_json::from_str(rows.rows.get()).unwrap();
         assert!(rows.iter().any(|event| event.event_type == "transfer.transfer_requested"), "{rows:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reader_who_waits_is_shown_what_was_stored_though_the_answer_was_lost() {
+    let (place, history) = (Place::new(), History::random(6, 40));
+    let log = Log::new(history.events[..20].to_vec());
+    let node = place.start(&log).await;
+    node.reaches(Position(20)).await;
+    let hub = hub(&node);
+    let since = Since { from: Position(20), seen: Position(40) };
+    let mut reader = Reader::open(&hub, &admin(), &[LiveQuery::Accounts], since).await.unwrap();
+    assert_eq!(reader.next().await.unwrap().event, "behind");
+    // As if this node had stored it and then lost the connection. Nothing comes after it.
+    apply(&node.side.db, [&decoded(&history.events[20..])[..]]).await;
+    log.set(history.events.clone());
+    tokio::time::timeout(LONG, reader.until(Position(40))).await.expect("it waits no longer");
+    node.stop().await;
 }
 
 /// The same history on a node that is behind.

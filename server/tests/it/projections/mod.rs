@@ -26,13 +26,13 @@ use server::read::{
 
 use crate::history::{History, LONG, Log, NAMES, Place, account, dumped, texts, transfer_id, user};
 
-fn decoded(events: &[Envelope]) -> Vec<Decoded> {
+pub fn decoded(events: &[Envelope]) -> Vec<Decoded> {
     let read = |event: &Envelope| decode(&event.event_type, event.schema, &event.payload).unwrap();
     events.iter().map(|envelope| Decoded { envelope: envelope.clone(), event: read(envelope) }).collect()
 }
 
 /// Applies `batches` to all projections without any runner; returns what each batch changed.
-async fn apply(db: &ReadDb, batches: impl IntoIterator<Item = &[Decoded]>) -> Vec<Vec<Changed>> {
+pub async fn apply(db: &ReadDb, batches: impl IntoIterator<Item = &[Decoded]>) -> Vec<Vec<Changed>> {
     let projections = projections::all();
     install(db, &projections).await.unwrap();
     let feed = Feed::open(db.clone(), Arc::new(|_, _| {})).await.unwrap();
