@@ -236,6 +236,26 @@ impl Bank {
         }
     }
 
+    /// Waits until each query node knows this person, or none does.
+    pub async fn knows_everywhere(&self, email: &str, known: bool) {
+        let since = Instant::now();
+        for base in &self.doors.queries {
+            loop {
+                let url = format!("{base}/api/v1/users?email={email}");
+                let answer = self.http.get(url).bearer_auth(self.token()).timeout(PATIENCE).send().await;
+                if let Ok(answer) = answer
+                    && let Ok(found) = answer.json::<Value>().await
+                    && let Some(items) = found["items"].as_array()
+                    && items.is_empty() != known
+                {
+                    break;
+                }
+                assert!(since.elapsed() < LONG, "whether {base} knows {email} is not {known}");
+                tokio::time::sleep(GLANCE).await;
+            }
+        }
+    }
+
     /// In words.
     pub fn counts(&self) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);

@@ -85,19 +85,29 @@ fn every(all: &Deployment, action: &str) {
     });
 }
 
+/// All of them; who is forgotten meanwhile disappears from every query node all the same.
 pub async fn topics_deleted(all: &Deployment, bank: &Bank, times: u64) -> String {
     let unaffected = Unaffected::from_here(bank);
-    for _ in 0..times {
+    let mut longest = Duration::ZERO;
+    for time in 0..times {
+        let person = format!("{time}@example.org");
+        all.add(&person);
         bank.does(50).await;
-        let names = ["events", "control", "replay"].map(|name| all.topic(name));
+        bank.knows_everywhere(&person, true).await;
+        let names = ["events", "control", "replay", "people"].map(|name| all.topic(name));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let gone = admin(&all.cluster.brokers).delete_topics(&names, &options()).await.unwrap();
         assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+        all.forget(&person);
+        let since = Instant::now();
         bank.does(50).await;
         bank.is_seen_everywhere().await;
+        bank.knows_everywhere(&person, false).await;
+        longest = longest.max(since.elapsed());
     }
     unaffected.holds();
-    "made again by the relay; what they had comes by replay".to_owned()
+    let seconds = longest.as_secs() + 1;
+    format!("made again by the relay; what they had comes by replay; who was forgotten is gone within {seconds} s")
 }
 
 pub async fn partitions_added(all: &Deployment, bank: &Bank, times: u64) -> String {

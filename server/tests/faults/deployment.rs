@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{bank::Doors, proxy::Proxy};
 use crate::services::{
     kafka::Cluster,
-    node::{LONG, Node, add_admin, daybook, said},
+    node::{LONG, Node, PASSWORD, add_admin, daybook, said, told},
     postgres::{self, with_database, with_user},
 };
 
@@ -184,10 +184,27 @@ impl Deployment {
         said(daybook().args(["dump", "--read-db", read, "--data-dir"]).arg(tools))
     }
 
+    /// Someone who may sign in from now on.
+    pub fn add(&self, email: &str) {
+        let add = ["user", "add", "--email", email, "--name", "Test", "--password-stdin"];
+        let added = told(self.tool().args(add), PASSWORD);
+        assert!(added.status.success(), "user add: {}", String::from_utf8_lossy(&added.stderr));
+    }
+
+    pub fn forget(&self, email: &str) {
+        said(self.tool().args(["user", "forget", "--email", email]));
+    }
+
+    /// A command on the log.
+    fn tool(&self) -> Command {
+        let mut command = daybook();
+        command.env("DAYBOOK_WRITE_DB", &self.log).env("DAYBOOK_DATA_DIR", self.path("tools"));
+        command
+    }
+
     /// The whole chain.
     pub fn verify(&self) {
-        let tools = self.folder.path().join("tools");
-        said(daybook().args(["verify", "--write-db", &self.log, "--data-dir"]).arg(tools));
+        said(self.tool().arg("verify"));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

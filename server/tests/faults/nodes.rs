@@ -1,6 +1,9 @@
 //! Nodes that are killed, and nodes that are stopped for longer than their leases last and wake up late.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{
     bank::Bank,
@@ -41,6 +44,26 @@ pub async fn killed(all: &mut Deployment, bank: &Bank, choices: &mut Choices, ti
     }
     let [command, query, relay] = killed;
     format!("{command} command nodes, {query} query nodes, {relay} holders of the relay's lease")
+}
+
+/// SIGTERM to each node in the middle of its work: it ends in order and soon, and the other one goes on.
+pub async fn told_to_end(all: &mut Deployment, bank: &Bank, times: u64) -> String {
+    let http = all.http.clone();
+    let (mut longest, before) = (Duration::ZERO, bank.counts.unanswered.load(Ordering::Relaxed));
+    for _ in 0..times {
+        for nodes in [&mut all.commands, &mut all.queries] {
+            for number in 0..2 {
+                nodes[1 - number].ready(&http).await;
+                bank.does(20).await;
+                longest = longest.max(tokio::task::block_in_place(|| nodes[number].terminate()));
+                nodes[number].start_again();
+                nodes[number].ready(&http).await;
+            }
+        }
+    }
+    assert!(longest < SOON, "one took {longest:?}");
+    let unanswered = bank.counts.unanswered.load(Ordering::Relaxed) - before;
+    format!("each within {} s; {unanswered} tries were not answered meanwhile", longest.as_secs() + 1)
 }
 
 /// One of two relays, and one of two process managers, stands still past its lease and wakes up late.

@@ -25,6 +25,8 @@ const PAGE: usize = 20;
 struct Shown {
     /// Everything up to here was shown.
     position: u64,
+    /// The furthest of which something was.
+    seen: u64,
     account: Option<AccountView>,
     account_at: u64,
     statement: Vec<StatementRow>,
@@ -86,8 +88,9 @@ async fn listen(bank: Arc<Bank>, account: Uuid, mut door: usize, shows: watch::S
     let mut statement = List::page(none, Newcomers::Show);
     let mut last = Instant::now();
     loop {
-        let seen = shows.borrow().position;
-        let url = format!("{}/live?q=account:{account}&q=statement:{account}&from={seen}", bank.doors.queries[door]);
+        let Shown { position, seen, .. } = *shows.borrow();
+        let url =
+            format!("{}/live?q=account:{account}&q=statement:{account}&from={position}", bank.doors.queries[door]);
         let request =
             bank.http.get(url).bearer_auth(bank.token_of(account)).header("cookie", format!("daybook_seen={seen}"));
         let answer = request.send().await.ok().filter(|answer| match answer.status().as_u16() {
@@ -121,11 +124,13 @@ fn hear(message: &str, statement: &mut List<StatementRow>, shows: &watch::Sender
             let position = data.parse().unwrap();
             assert!(position >= shown.position, "time runs backwards: {position} after {}", shown.position);
             shown.position = position;
+            shown.seen = shown.seen.max(position);
             shown.statement.clone_from(&statement.rows);
         }),
         "rows" => {
             let Rows { query, position, reset, rows } = serde_json::from_str(data).unwrap();
             let json = app::wire::Json::parse(rows.get()).unwrap();
+            shows.send_modify(|shown| shown.seen = shown.seen.max(position.0));
             if query.starts_with("statement:") {
                 assert!(statement.receive(json, reset, &|_| true), "{message} does not read");
             } else {

@@ -153,6 +153,8 @@ async fn sides_apart(summary: &Summary, choices: Choices, times: &Times) {
     if times.wants("kills") {
         let fault = async |all: &mut _, bank: &Arc<_>, choices: &mut _| nodes::killed(all, bank, choices, kills).await;
         run.series("kill -9 of a node", kills, fault).await;
+        let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| nodes::told_to_end(all, bank, n).await;
+        run.series("SIGTERM to a node at work", 4 * n, fault).await;
     }
     if times.wants("postgres") {
         let fault = async |all: &mut _, bank: &Arc<_>, _: &mut _| database::killed(all, bank, n).await;
