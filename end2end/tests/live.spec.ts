@@ -226,3 +226,14 @@ test("totals count every account, and follow one that is not listed", async ({ b
     await daybook.end();
   }
 });
+
+test("R5: what one list has shown counts as seen, though others are not that far", async ({ context, ledger }) => {
+  const account = await ledger.account("Uneven", 100);
+  await ledger.enter(context);
+  const page = await context.newPage();
+  // As a node sends it whose views of one account are further than its others.
+  const uneven = `event: rows\nid: 1\ndata: {"query":"account:${account}","position":987654,"rows":[]}\n\n`;
+  await page.route("**/live?*", (route) => route.fulfill({ contentType: "text/event-stream", body: uneven }));
+  await page.goto(`/accounts/${account}`);
+  await expect.poll(async () => (await context.cookies()).find((cookie) => cookie.name === "daybook_seen")?.value).toBe("987654");
+});

@@ -191,6 +191,8 @@ fn hear(text: &str) {
 
 fn show(json: &str) {
     if let Some(rows) = ArrivedRows::read(json) {
+        // One query may be further than all of them, and another node behind it: that one is to show nothing older.
+        remember(rows.position);
         told(&News::Rows(&rows));
     }
 }

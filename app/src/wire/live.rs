@@ -86,7 +86,7 @@ impl FromStr for LiveQuery {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rows {
     pub query: String,
-    /// What the view behind this query has seen.
+    /// What the view behind this query has seen: so has whoever shows the rows.
     pub position: Position,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
@@ -98,6 +98,7 @@ pub struct Rows {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArrivedRows<'a> {
     pub query: String,
+    pub position: Position,
     pub reset: bool,
     pub rows: Json<'a>,
 }
@@ -106,6 +107,7 @@ impl<'a> ArrivedRows<'a> {
     pub fn read(text: &'a str) -> Option<Self> {
         let json = Json::parse(text)?;
         let reset: Option<bool> = json.field("reset")?;
-        Some(Self { query: json.field("query")?, reset: reset.unwrap_or(false), rows: json.get("rows")? })
+        let (query, position) = (json.field("query")?, json.field("position")?);
+        Some(Self { query, position, reset: reset.unwrap_or(false), rows: json.get("rows")? })
     }
 }

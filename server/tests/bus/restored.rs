@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use server::{
     bus::kafka::{KafkaSettings, Replaced, Said, compare, said},
     db_url::DbUrl,
+    read::OtherLog,
     write::{
         database::WriteDb,
         recover::{RecoverError, recover},
@@ -30,14 +31,14 @@ use uuid::Uuid;
 
 use super::{
     cluster::Cluster,
-    parts::{MemoryLease, all_messages, bus, client, head_keys, settings, start_relay, topics, until},
+    parts::{MemoryLease, Reading, admin, all_messages, bus, client, head_keys, settings, start_relay, topics, until},
     services::{
         node::{LONG, Node, daybook, said as printed},
-        topic::header,
+        topic::{header, options},
     },
 };
 use crate::{
-    history::{History, Log, account},
+    history::{History, Log, Place, account},
     postgres,
 };
 
@@ -109,6 +110,27 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
     assert_eq!(compare(&seen, &*older, &settings).await.unwrap(), None);
     // Nobody else's heads count.
     assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head(), None);
+}
+
+#[tokio::test]
+async fn a_query_node_that_runs_notices_that_the_log_was_replaced_by_an_older_one() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(76, 150);
+    let relay = start_relay(&settings, &Log::new(history.events.clone()), &MemoryLease::new());
+    let place = Place::new();
+    let reading = Reading::start(&place, &settings).await;
+    reading.has(&history.events).await;
+    until("the head is heard", || reading.bus.log_head().borrow().is_some()).await;
+    relay.stop().await;
+    // Otherwise no command node would begin beside them.
+    let names = topics(&settings);
+    let all = [&names.events, &names.control, &names.replay, &names.people].map(String::as_str);
+    admin(&settings).delete_topics(&all, &options()).await.unwrap();
+    let relay = start_relay(&settings, &Log::new(history.events[..90].to_vec()), &MemoryLease::new());
+    let found = tokio::time::timeout(LONG, reading.node.side.replaced()).await.expect("it is noticed");
+    assert_eq!(found, OtherLog::Older { last: history.head(), log: Position(90) });
+    reading.stop().await;
+    relay.stop().await;
 }
 
 /// Sends a copy of `message` that says `value` in its header `name`.
