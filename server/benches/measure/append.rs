@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use server::write::{
     handler::digest,
-    store::{EventStore, Head, Lease, SqliteStore, StoreError},
+    store::{EventStore, Head, Lease, SqliteStore, StoreError, Under},
     writer::{Intent, Submission, SystemClock, Writer, WriterSettings},
 };
 use uuid::Uuid;
@@ -177,13 +177,13 @@ impl EventStore for Batches {
 
     async fn append_under(
         &self,
-        lease: &Lease,
+        under: Under<'_>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
         self.sizes.lock().unwrap().push(events.len());
-        self.inner.append_under(lease, expected, events, new_head).await
+        self.inner.append_under(under, expected, events, new_head).await
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     bus::{
         head::HeadKeys,
-        kafka::{KafkaBus, KafkaSettings, said},
+        kafka::{KafkaBus, KafkaSettings, said_far_back},
     },
     config::{BusUrl, DataDir},
     db_url::DbUrl,
@@ -94,7 +94,7 @@ struct Taken {
 }
 
 async fn from_topics(db: &WriteDb, settings: KafkaSettings, keys: &HeadKeys) -> anyhow::Result<Taken> {
-    let said = said(&settings, keys).await?;
+    let said = said_far_back(&settings, keys).await?;
     if said.heads.is_empty() {
         bail!(
             "the topics {}.* have no head of the log that this ledger's key signed (they keep them for a day): whether what \

@@ -96,6 +96,8 @@ pub struct ProcessManager {
     head: watch::Receiver<Head>,
     lease: Lease,
     ttl: Duration,
+    /// How far it has come.
+    read: Following,
     status: watch::Sender<ProcessStatus>,
 }
 
@@ -103,7 +105,8 @@ impl ProcessManager {
     /// `head`: changes when something was appended.
     pub fn new(store: Arc<dyn EventStore>, writer: Writer, head: watch::Receiver<Head>) -> Self {
         let lease = Lease { name: NAME.to_owned(), fence: 0 };
-        Self { store, writer, head, lease, ttl: LEASE, status: watch::Sender::new(ProcessStatus::StandingBy) }
+        let (read, status) = (Following::after(Position(0)), watch::Sender::new(ProcessStatus::StandingBy));
+        Self { store, writer, head, lease, ttl: LEASE, read, status }
     }
 
     /// Has its lease last for so long without being renewed.
@@ -136,15 +139,13 @@ impl ProcessManager {
         }
         // The last word, so that the next start has nothing to look at again and need not wait.
         let reached = match &*self.status.borrow() {
-            ProcessStatus::Running(reached) => Some(*reached),
-            ProcessStatus::Parked { .. } => None,
+            ProcessStatus::Running(_) => true,
+            ProcessStatus::Parked { .. } => false,
             ProcessStatus::StandingBy => return,
         };
         let last_word = async {
-            if let Some(reached) = reached
-                && reached <= self.store.head().await?.position
-            {
-                self.store.save_checkpoint_under(&self.lease, NAME, reached).await?;
+            if reached {
+                self.save(self.read).await?;
             }
             self.store.renew(&self.lease, Duration::ZERO).await
         };
@@ -186,11 +187,20 @@ impl ProcessManager {
         Ok(if saved > end.position { Position(0) } else { saved })
     }
 
+    /// Saves how far it has come, if the log is the one still that was read.
+    async fn save(&self, read: Following) -> Result<(), StoreError> {
+        match read.next(&*self.store, 0).await? {
+            Some(_) => self.store.save_checkpoint_under(&self.lease, NAME, read.position).await,
+            None => Ok(()),
+        }
+    }
+
     async fn follow(&mut self) -> Result<Infallible, (Position, ParkReason)> {
         let mut saved = self.begin().await.map_err(|reason| (Position(0), reason))?;
-        let mut read = Following::after(saved);
+        self.read = Following::after(saved);
         let mut save_at = Instant::now() + SAVE_AFTER;
         loop {
+            let read = self.read;
             let reached = read.position;
             let parked = |reason| (reached.next(), reason);
             self.status.send_if_modified(|status| {
@@ -205,11 +215,11 @@ impl ProcessManager {
                     "the log was replaced by an older copy: its transfers are looked at again"
                 );
                 saved = self.begin().await.map_err(parked)?;
-                read = Following::after(saved);
+                self.read = Following::after(saved);
                 continue;
             };
             if reached > saved && Instant::now() >= save_at {
-                retrying(|| self.store.save_checkpoint_under(&self.lease, NAME, reached)).await.map_err(parked)?;
+                retrying(|| self.save(read)).await.map_err(parked)?;
                 saved = reached;
                 save_at = Instant::now() + SAVE_AFTER;
             }
@@ -218,7 +228,7 @@ impl ProcessManager {
                 continue;
             };
             self.take_steps(events).await?;
-            read = then;
+            self.read = then;
         }
     }
 

@@ -15,7 +15,10 @@ use rdkafka::{
 use reqwest::Client;
 use serde_json::{Value, json};
 use server::{
-    bus::kafka::{KafkaSettings, Replaced, Said, compare, said},
+    bus::{
+        LogHead,
+        kafka::{KafkaSettings, LOG_HEAD, Replaced, Said, compare, said, said_far_back},
+    },
     db_url::DbUrl,
     read::OtherLog,
     write::{
@@ -31,7 +34,9 @@ use uuid::Uuid;
 
 use super::{
     cluster::Cluster,
-    parts::{MemoryLease, Reading, admin, all_messages, bus, client, head_keys, settings, start_relay, topics, until},
+    parts::{
+        MemoryLease, Reading, admin, all_messages, bus, client, head_keys, settings, signer, start_relay, topics, until,
+    },
     services::{
         node::{LONG, Node, daybook, said as printed},
         topic::{header, options},
@@ -110,6 +115,29 @@ async fn b1_a_log_that_is_older_than_its_topics_or_another_one_is_not_published(
     assert_eq!(compare(&seen, &*older, &settings).await.unwrap(), None);
     // Nobody else's heads count.
     assert_eq!(said(&settings, &server::bus::head::HeadKeys::default()).await.unwrap().head(), None);
+}
+
+#[tokio::test]
+async fn heads_are_looked_for_as_far_back_as_the_events_of_a_relay_that_was_behind() {
+    let settings = settings(Cluster::shared());
+    let history = History::random(77, 150);
+    published(&settings, &history.events).await;
+    // More than are looked at usually, of a log that went on while nothing more was published.
+    let producer: BaseProducer = client(&settings).create().unwrap();
+    let (sign, control) = (signer(), topics(&settings).control);
+    for at in 151..2_300 {
+        let head = LogHead { position: Position(at), hash: Hash([9; 32]), at: i64::try_from(at).unwrap() };
+        let header = |key, value| Header { key, value: Some(value) };
+        let headers = OwnedHeaders::new().insert(header("ce_source", "/daybook")).insert(header("ce_type", LOG_HEAD));
+        let value = serde_json::to_vec(&sign(head)).unwrap();
+        producer.send(BaseRecord::<(), [u8]>::to(&control).payload(&value).headers(headers)).unwrap();
+    }
+    producer.flush(LONG).unwrap();
+    let usual = said(&settings, &head_keys()).await.unwrap();
+    assert!(!usual.heads.contains_key(&history.head()));
+    let far = said_far_back(&settings, &head_keys()).await.unwrap();
+    assert_eq!(far.heads[&history.head()].hash, head(&history.events).hash);
+    assert_eq!((far.head(), far.events), (usual.head(), usual.events));
 }
 
 #[tokio::test]
@@ -197,7 +225,7 @@ async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_th
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     let third = TempDir::new().unwrap();
     let db_of_ours = ledger(&third, &history.events[..1100]).await;
-    let forged = [(to.position, server::bus::LogHead { hash: Hash([1; 32]), ..to })].into();
+    let forged = [(to.position, LogHead { hash: Hash([1; 32]), ..to })].into();
     let wrong = recover(&*db_of_ours.store, &*bus, &forged, |_, _, _| {}).await.unwrap_err();
     assert!(matches!(wrong, RecoverError::Wrong { .. }), "{wrong}");
     assert_eq!(db.store.head().await.unwrap().position, Position(900));
@@ -205,7 +233,7 @@ async fn w5_what_was_lost_is_taken_in_from_the_topics_and_nothing_that_is_not_th
 
     // The relay had said where the log ends, and published less of it: what leads to a head is taken in.
     let mut heads = BTreeMap::from([(to.position, to)]);
-    heads.insert(Position(2601), server::bus::LogHead { position: Position(2601), ..to });
+    heads.insert(Position(2601), LogHead { position: Position(2601), ..to });
     let recovered = recover(&*db_of_ours.store, &*bus, &heads, |_, _, _| {}).await.unwrap();
     assert_eq!(recovered.events, 1500);
     assert!(recovered.short.is_some());

@@ -11,7 +11,7 @@ use app::{
     wire::{Envelope, Position, StreamId, Version},
 };
 use async_trait::async_trait;
-use server::write::store::{EventStore, Head, Lease, StoreError};
+use server::write::store::{EventStore, Head, Lease, StoreError, Under};
 use tokio::sync::{Semaphore, watch};
 
 /// What happens to one append.
@@ -188,12 +188,12 @@ impl EventStore for Faulty {
 
     async fn append_under(
         &self,
-        lease: &Lease,
+        under: Under<'_>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
-        self.try_append(self.inner.append_under(lease, expected, events, new_head)).await
+        self.try_append(self.inner.append_under(under, expected, events, new_head)).await
     }
 
     async fn hold(&self) -> Result<Head, StoreError> {

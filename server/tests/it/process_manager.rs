@@ -518,6 +518,7 @@ async fn transfers_are_carried_on_after_a_failover_to_a_copy_whose_log_is_shorte
     let id = side.request_transfer(from, to, 70).await;
     let transfer = tokio::time::timeout(LONG, running.ended(&side, id)).await.expect("it ends");
     assert_eq!(transfer.status, TransferStatus::Completed);
+    running.reached(side.store.head().await.unwrap().position).await;
     running.stop().await;
     let log = side.log().await;
     assert_conserved(&log);
@@ -527,4 +528,27 @@ async fn transfers_are_carried_on_after_a_failover_to_a_copy_whose_log_is_shorte
     assert_eq!(side.store.checkpoint(NAME).await.unwrap(), end);
     side.store.save_checkpoint(NAME, Position(end.0 + 50)).await.unwrap();
     run(&side, from, to).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_was_lost_in_a_failover_takes_no_step() {
+    let side = WriteSide::on_postgres().await;
+    let (from, to) = (side.open_account(user(1), "CZK", 100).await, side.open_account(user(2), "CZK", 0).await);
+    let copied = side.store.head().await.unwrap();
+    let lost = side.request_transfer(from, to, 60).await;
+    let (side, store) = reopen_faulty(&side).await;
+    store.hold();
+    let running = Running::start(&side);
+    // Its first step is on its way to the store.
+    store.appends(1).await;
+    side.fail_over_to(copied).await;
+    store.release(1_000);
+    let id = side.request_transfer(from, to, 70).await;
+    let transfer = tokio::time::timeout(LONG, running.ended(&side, id)).await.expect("it ends");
+    assert_eq!(transfer.status, TransferStatus::Completed);
+    running.stop().await;
+    let log = side.log().await;
+    assert!(life(&log, lost).is_empty());
+    assert_conserved(&log);
+    assert_eq!((side.account_state(from).await.available(), side.account_state(to).await.balance), (30, 70));
 }

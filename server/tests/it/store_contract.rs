@@ -7,8 +7,9 @@ use app::{
     wire::{Envelope, Position, StreamId, StreamKind, Version},
 };
 use async_trait::async_trait;
-use server::write::store::{EventStore, Head, StoreError};
+use server::write::store::{EventStore, Head, StoreError, Under};
 use sqlx::Executor as _;
+use uuid::Uuid;
 
 use crate::{
     postgres::TempPostgres,
@@ -72,6 +73,7 @@ macro_rules! contract_for {
                 a_checkpoint_is_what_was_saved_last
                 a_lease_has_one_holder_and_the_fence_grows_with_each
                 what_is_done_under_a_lease_that_was_taken_over_is_refused_whole
+                what_follows_from_an_event_that_is_not_in_the_log_is_refused_whole
             }
         }
     };
@@ -306,21 +308,39 @@ async fn what_is_done_under_a_lease_that_was_taken_over_is_refused_whole(place: 
     // It has run out, but nobody has taken it over yet.
     let head = chain.head;
     events.push(chain.next(command(4), account(1), deposited(1)));
-    store.append_under(&lease, head.position, &events[3..], &chain.head).await.unwrap();
+    let under = |lease| Under { lease, causes: &[] };
+    store.append_under(under(&lease), head.position, &events[3..], &chain.head).await.unwrap();
     store.save_checkpoint_under(&lease, "relay", Position(4)).await.unwrap();
 
     let theirs = other.acquire("relay", "b", LONG).await.unwrap().unwrap();
     let (head, mut late) = (chain.head, chain.clone());
     let too_late = [late.next(command(5), account(1), deposited(1))];
-    let error = store.append_under(&lease, head.position, &too_late, &late.head).await.unwrap_err();
+    let error = store.append_under(under(&lease), head.position, &too_late, &late.head).await.unwrap_err();
     assert!(matches!(error, StoreError::FencedOff), "{error:?}");
     let error = store.save_checkpoint_under(&lease, "relay", Position(5)).await.unwrap_err();
     assert!(matches!(error, StoreError::FencedOff), "{error:?}");
     assert_holds(&*store, &events, &head).await;
     assert_eq!(other.checkpoint("relay").await.unwrap(), Position(4));
     events.extend(too_late);
-    other.append_under(&theirs, head.position, &events[4..], &late.head).await.unwrap();
+    other.append_under(under(&theirs), head.position, &events[4..], &late.head).await.unwrap();
     assert_holds(&*store, &events, &late.head).await;
+}
+
+async fn what_follows_from_an_event_that_is_not_in_the_log_is_refused_whole(place: &dyn Place) {
+    let store = place.open().await;
+    let (mut chain, mut events) = with_three(&*store).await;
+    let lease = store.acquire("transfers", "a", LONG).await.unwrap().unwrap();
+    let before = chain.head;
+    events.push(chain.next(command(4), account(1), deposited(1)));
+    for causes in [&[EventId(Uuid::nil())][..], &[events[0].event_id, EventId(Uuid::nil())]] {
+        let under = Under { lease: &lease, causes };
+        let error = store.append_under(under, before.position, &events[3..], &chain.head).await.unwrap_err();
+        assert!(matches!(error, StoreError::FencedOff), "{error:?}");
+    }
+    assert_holds(&*store, &events[..3], &before).await;
+    let under = Under { lease: &lease, causes: &[events[0].event_id, events[2].event_id, events[0].event_id] };
+    store.append_under(under, before.position, &events[3..], &chain.head).await.unwrap();
+    assert_holds(&*store, &events, &chain.head).await;
 }
 
 const COPY: &str = "stream_kind, stream_id, version, event_type, schema, payload, metadata, recorded_at, hash";

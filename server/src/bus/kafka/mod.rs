@@ -40,7 +40,7 @@ pub use people::PersonMessage;
 #[cfg(feature = "command")]
 pub use relay::{Relay, RelayParts, RelayStatus};
 #[cfg(feature = "command")]
-pub use said::{Replaced, Said, compare, said};
+pub use said::{Replaced, Said, compare, said, said_far_back};
 pub use settings::{KafkaSettings, SettingsError};
 pub use topics::{Topics, ensure};
 pub use wire::{HEADERS, NODE, SOURCE, TRACE};

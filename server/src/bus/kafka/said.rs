@@ -18,7 +18,7 @@ use super::{
 };
 use crate::bus::{BusError, LogHead, LogSource, head::HeadKeys};
 
-/// Messages at the end of a partition that are looked at: a relay that began again has repeated itself there.
+/// Messages at the end of a partition that are looked at, usually: a relay that began again has repeated itself there.
 const LAST: i64 = 2_000;
 /// How long a message that is there may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The furthest that the topics know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
-    /// Signed heads, by position; the topic keeps them for a day, and the last ones are looked at.
+    /// Signed heads, by position: the last ones; the topic keeps them for a day.
     pub heads: BTreeMap<Position, LogHead>,
     /// The furthest event of each partition that is whole: its hash follows from that of the event before it in its stream.
     pub events: Vec<Envelope>,
@@ -60,6 +60,26 @@ pub enum Replaced {
 
 /// Reads what the topics say; nothing where they are not there. Heads count if one of `keys` signed them.
 pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, KafkaError> {
+    Ok(look(settings, keys, LAST).await?.0)
+}
+
+/// [`said`], with heads from as far back as it takes for one that does not go beyond the events, if the topic has one: a relay
+/// that was behind has said many that do.
+pub async fn said_far_back(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, KafkaError> {
+    let mut last = LAST;
+    loop {
+        let (said, all) = look(settings, keys, last).await?;
+        let published = said.events.iter().map(|event| event.position).min();
+        let reaches_back = said.heads.keys().next().is_some_and(|first| Some(*first) <= published);
+        if all || reaches_back || published.is_none() {
+            return Ok(said);
+        }
+        last *= 8;
+    }
+}
+
+/// The `last` heads; whether these are all.
+async fn look(settings: &KafkaSettings, keys: &HeadKeys, last: i64) -> Result<(Said, bool), KafkaError> {
     let (settings, keys) = (settings.clone(), keys.clone());
     let topics = Topics::new(&settings.prefix);
     let reader = Reader::new(&settings)?;
@@ -73,9 +93,10 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
         .await?
     };
     drop(reader);
+    let mut all = true;
     if count.1 > 0 {
         let mut stranger = None;
-        last_messages(&settings, &topics.control, 0, |message| {
+        all = last_messages(&settings, &topics.control, 0, last, |message| {
             let Control::LogHead(signed) = Control::read(message) else { return };
             if !keys.signed(&signed) {
                 stranger = Some(signed.key_id);
@@ -95,7 +116,7 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
     let mut partitions = Vec::new();
     for partition in 0..count.0 {
         let mut read = Vec::new();
-        last_messages(&settings, &topics.events, partition, |message| {
+        last_messages(&settings, &topics.events, partition, LAST, |message| {
             if let received::Read::Event(event) = received::read(message) {
                 read.push(*event);
             }
@@ -104,7 +125,7 @@ pub async fn said(settings: &KafkaSettings, keys: &HeadKeys) -> Result<Said, Kaf
         partitions.push(read);
     }
     (said.events, said.open) = furthest(partitions);
-    Ok(said)
+    Ok((said, all))
 }
 
 /// Of each partition the furthest whole event, and what is further and may be. Any other proves nothing: a damaged copy may
@@ -136,18 +157,20 @@ fn furthest(partitions: Vec<Vec<Envelope>>) -> (Vec<Envelope>, Vec<Envelope>) {
     (whole, open)
 }
 
+/// Reads the `last` messages of a partition; whether these are all.
 async fn last_messages(
     settings: &KafkaSettings,
     topic: &str,
     partition: i32,
+    last: i64,
     mut each: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
-) -> Result<(), KafkaError> {
+) -> Result<bool, KafkaError> {
     let (reader, name) = (Reader::new(settings)?, topic.to_owned());
-    let (reader, begins, ends) = blocking(move || {
+    let (reader, begins, ends, all) = blocking(move || {
         let (first, end) = reader.fetch_watermarks(&name, partition, ANSWER)?;
-        let from = first.max(end - LAST);
+        let from = first.max(end - last);
         reader.read_from(&name, &[(partition, Offset::Offset(from))])?;
-        Ok((reader, from, end))
+        Ok((reader, from, end, from == first))
     })
     .await?;
     let mut next = begins;
@@ -159,12 +182,12 @@ async fn last_messages(
                 each(&message);
             }
             // Behind the last one there may be marks that are no messages.
-            Err(KafkaError::PartitionEOF(_)) => return Ok(()),
+            Err(KafkaError::PartitionEOF(_)) => return Ok(all),
             Err(error) if super::passes(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Whether `log` holds what the topics have, of which `said` was read before.

@@ -46,6 +46,15 @@ pub struct Lease {
     pub fence: i64,
 }
 
+/// On which conditions something is appended.
+#[derive(Debug, Clone, Copy)]
+pub struct Under<'a> {
+    /// Nobody else has taken it over.
+    pub lease: &'a Lease,
+    /// These events, which it follows from, are in the log still: a server may have failed over to a copy that lacks them.
+    pub causes: &'a [EventId],
+}
+
 /// What the database said.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -58,8 +67,8 @@ pub enum StoreError {
     /// An event id is in the log already: nothing was stored. Look the commands up.
     #[error("one of these commands was stored before")]
     AlreadyStored,
-    /// Someone else has the lease by now: nothing was stored.
-    #[error("the lease was taken over")]
+    /// Someone else has the lease by now, or what it was to follow from is in the log no more: nothing was stored.
+    #[error("the lease was taken over, or the log was replaced")]
     FencedOff,
     /// Nothing was stored; try again.
     #[error("the event store is not available")]
@@ -82,10 +91,10 @@ pub trait EventStore: Send + Sync {
     /// May block its thread while it does. `events` follow `expected` without a gap and end at `new_head`; each stream's versions go on without a gap.
     async fn append(&self, expected: Position, events: &[Envelope], new_head: &Head) -> Result<(), StoreError>;
 
-    /// [`Self::append`], unless someone else has taken over `lease`: checked in the same transaction.
+    /// [`Self::append`] on these conditions, which are checked in the same transaction: else [`StoreError::FencedOff`].
     async fn append_under(
         &self,
-        lease: &Lease,
+        under: Under<'_>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,

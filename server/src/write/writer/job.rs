@@ -1,6 +1,9 @@
 //! Commands in hand, what goes into one commit, and work beside the loop.
 
-use app::wire::{Envelope, Position, Receipt, StreamId, Version};
+use app::{
+    domain::EventId,
+    wire::{Envelope, Position, Receipt, StreamId, Version},
+};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Submission, SubmitError, entry::Entry};
@@ -67,6 +70,12 @@ impl Batch {
 
     pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
         self.events.iter().map(|event| event.stream)
+    }
+
+    /// What those with a lease follow from.
+    pub(super) fn causes(&self) -> Vec<EventId> {
+        let submissions = self.stored.iter().map(|(job, _)| &job.submission).filter(|one| one.lease.is_some());
+        submissions.filter_map(|one| one.causation_id).collect()
     }
 
     pub(super) fn into_jobs(self) -> impl Iterator<Item = Job> {

@@ -64,7 +64,7 @@ pub struct Submission {
     /// Refuse unless the stream is at this version.
     pub expected: Option<Version>,
     pub intent: Intent,
-    /// Refuse with [`StoreError::FencedOff`] once someone else has taken over this lease.
+    /// Refuse with [`StoreError::FencedOff`] once someone else has taken over this lease, or the log has lost the cause.
     pub lease: Option<Lease>,
 }
 

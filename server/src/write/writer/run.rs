@@ -31,7 +31,7 @@ use super::{
     job::{Batch, Done, Job, Loading},
     others::{self, Hold, Others},
 };
-use crate::write::store::{EventStore, Head, StoreError};
+use crate::write::store::{EventStore, Head, StoreError, Under};
 
 pub(super) struct Loop {
     pub(super) store: Arc<dyn EventStore>,
@@ -303,7 +303,10 @@ impl Loop {
             let since = Instant::now();
             let result = runtime.block_on(async {
                 match &batch.lease {
-                    Some(lease) => store.append_under(lease, committed.position, &batch.events, &head).await,
+                    Some(lease) => {
+                        let under = Under { lease, causes: &batch.causes() };
+                        store.append_under(under, committed.position, &batch.events, &head).await
+                    }
                     None => store.append(committed.position, &batch.events, &head).await,
                 }
             });

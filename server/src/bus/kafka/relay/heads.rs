@@ -13,11 +13,9 @@ impl Go<'_> {
     pub(super) async fn heads(&self) -> Never {
         let mut appended = self.parts.appended.clone();
         loop {
-            let own = *appended.borrow_and_update();
-            // Another node may have appended since, or the log have failed over to a copy.
-            let stored = self.parts.log.head().await?;
-            let head = own.filter(|own| own.position > stored.position).unwrap_or(stored);
-            self.say(LogHead { at: head.at.max(stored.at), ..head }).await?;
+            appended.borrow_and_update();
+            // As it is stored: another node may have appended since, or the log have failed over to a copy.
+            self.say(self.parts.log.head().await?).await?;
             if matches!(tokio::time::timeout(TICK, appended.changed()).await, Ok(Err(_))) {
                 tokio::time::sleep(TICK).await;
             }

@@ -20,19 +20,22 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
-use super::{Head, Lease, StoreError, broken, head, kind_number};
+use super::{Head, StoreError, Under, broken, head, kind_number};
 use crate::write::in_time::{InTime as _, PATIENCE};
 
-/// Both triggers and both conditions are looked at within this one statement. `held` comes first: whoever wants to take
+/// Both triggers and all conditions are looked at within this one statement. `held` comes first: whoever wants to take
 /// over the lease waits until this is committed.
 const APPEND: &str = "
     WITH held AS MATERIALIZED (
-        SELECT count(*) AS leases FROM (
+        SELECT count(*) = 1 AND (
+            SELECT coalesce(bool_and(EXISTS (SELECT FROM events WHERE event_id = cause.id)), TRUE)
+            FROM UNNEST($18::uuid[]) AS cause (id)
+        ) AS may FROM (
             SELECT 1 FROM leases WHERE name = $15 AND fence = $16 FOR SHARE
         ) AS mine
     ), taken AS (
         UPDATE log_head SET position = $2, hash = $3, recorded_at = $4
-        WHERE position = $1 AND ($15 IS NULL OR (SELECT leases FROM held) = 1)
+        WHERE position = $1 AND ($15 IS NULL OR (SELECT may FROM held))
         RETURNING 1
     ), added AS (
         INSERT INTO events (position, event_id, stream_kind, stream_id, version, event_type, schema, payload, metadata,
@@ -40,7 +43,7 @@ const APPEND: &str = "
         SELECT event.* FROM taken CROSS JOIN UNNEST($5::bigint[], $6::uuid[], $7::smallint[], $8::uuid[], $9::bigint[],
             $10::text[], $11::integer[], $12::bytea[], $13::bytea[], $14::bigint[], $17::bytea[]) AS event
     )
-    SELECT (SELECT count(*) FROM taken) = 1, $15 IS NULL OR (SELECT leases FROM held) = 1";
+    SELECT (SELECT count(*) FROM taken) = 1, $15 IS NULL OR (SELECT may FROM held)";
 
 /// One connection, or none after a failure.
 enum Line {
@@ -66,7 +69,7 @@ impl Appender {
 
     pub(super) async fn append(
         &self,
-        lease: Option<&Lease>,
+        under: Option<Under<'_>>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
@@ -78,7 +81,7 @@ impl Appender {
             Line::Closed => (self.connect().await?, false),
         };
         let work = async {
-            insert(&mut connection, lease, expected, events, new_head).await?;
+            insert(&mut connection, under, expected, events, new_head).await?;
             if holding {
                 sqlx::raw_sql("COMMIT").execute(&mut connection).await.map_err(refused)?;
             }
@@ -157,7 +160,7 @@ impl Appender {
 
 async fn insert(
     connection: &mut PgConnection,
-    lease: Option<&Lease>,
+    under: Option<Under<'_>>,
     expected: Position,
     events: &[Envelope],
     new_head: &Head,
@@ -181,9 +184,10 @@ async fn insert(
         .bind(each(events, |event| &event.payload[..]))
         .bind(each(events, |event| &event.metadata[..]))
         .bind(each(events, |event| event.recorded_at))
-        .bind(lease.map(|lease| lease.name.as_str()))
-        .bind(lease.map(|lease| lease.fence))
+        .bind(under.map(|under| under.lease.name.as_str()))
+        .bind(under.map(|under| under.lease.fence))
         .bind(each(events, |event| &event.hash.0[..]))
+        .bind(under.map(|under| under.causes.iter().map(|cause| cause.0).collect::<Vec<_>>()))
         .fetch_all(connection)
         .await
         .map_err(refused)?;

@@ -22,7 +22,7 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use self::appender::Appender;
-use super::{EventStore, Head, Lease, StoreError, find_commands, kind_number, kind_of, one_moment};
+use super::{EventStore, Head, Lease, StoreError, Under, find_commands, kind_number, kind_of, one_moment};
 use crate::write::in_time::InTime as _;
 
 pub use schema::OpenError;
@@ -180,12 +180,12 @@ impl EventStore for PostgresStore {
 
     async fn append_under(
         &self,
-        lease: &Lease,
+        under: Under<'_>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
-        self.appender.append(Some(lease), expected, events, new_head).await
+        self.appender.append(Some(under), expected, events, new_head).await
     }
 
     async fn hold(&self) -> Result<Head, StoreError> {

@@ -3,10 +3,13 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use app::wire::{Envelope, Position};
+use app::{
+    domain::EventId,
+    wire::{Envelope, Position},
+};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, ffi, params};
 
-use super::{Head, Lease, StoreError, failure, kind_number};
+use super::{Head, Lease, StoreError, Under, failure, kind_number};
 
 /// The time in SQL, microseconds since 1970.
 macro_rules! now {
@@ -48,14 +51,15 @@ impl Appender {
     /// One transaction; what comes before its commit is rolled back if anything fails.
     pub(super) fn append(
         &mut self,
-        lease: Option<&Lease>,
+        under: Option<Under<'_>>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
-        if let Some(lease) = lease {
+        if let Some(Under { lease, causes }) = under {
             still_held(&transaction, lease)?;
+            still_there(&transaction, causes)?;
         }
         let head: i64 = transaction
             .prepare_cached("SELECT position FROM log_head")
@@ -141,6 +145,16 @@ impl Appender {
     pub(super) fn close(self) -> Result<(), StoreError> {
         self.0.close().map_err(|(_, error)| broken(error))
     }
+}
+
+fn still_there(connection: &Connection, events: &[EventId]) -> Result<(), StoreError> {
+    let mut find = connection.prepare_cached("SELECT 1 FROM events WHERE event_id = ?").map_err(broken)?;
+    for event in events {
+        if !find.exists([event.0.as_bytes()]).map_err(broken)? {
+            return Err(StoreError::FencedOff);
+        }
+    }
+    Ok(())
 }
 
 fn still_held(connection: &Connection, lease: &Lease) -> Result<(), StoreError> {

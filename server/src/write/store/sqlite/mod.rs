@@ -25,7 +25,9 @@ use sqlx::{
 use uuid::Uuid;
 
 use self::appender::Appender;
-use super::{EventStore, Head, Lease, OpenError, StoreError, find_commands, kind_number, kind_of, newest, one_moment};
+use super::{
+    EventStore, Head, Lease, OpenError, StoreError, Under, find_commands, kind_number, kind_of, newest, one_moment,
+};
 use crate::private;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/write/sqlite");
@@ -178,12 +180,12 @@ impl EventStore for SqliteStore {
 
     async fn append_under(
         &self,
-        lease: &Lease,
+        under: Under<'_>,
         expected: Position,
         events: &[Envelope],
         new_head: &Head,
     ) -> Result<(), StoreError> {
-        self.write(|appender| appender.append(Some(lease), expected, events, new_head))
+        self.write(|appender| appender.append(Some(under), expected, events, new_head))
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<Envelope>, StoreError> {
