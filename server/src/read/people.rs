@@ -14,7 +14,7 @@ use crate::bus::{Bus, Person, PersonChange};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A subscription is not kept for longer: one to a topic that was deleted and made again may hear nothing, and not say so.
-const ANEW: Duration = Duration::from_mins(5);
+const ANEW: Duration = Duration::from_mins(1);
 
 /// Follows the bus until it is cancelled.
 pub async fn run(db: &ReadDb, bus: &dyn Bus, cancelled: CancellationToken) {

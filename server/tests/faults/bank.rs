@@ -32,8 +32,6 @@ const SESSION: Duration = Duration::from_mins(5);
 const LOOK: Duration = Duration::from_secs(10);
 /// A client takes what is not answered in this time for lost.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Longer than it takes until a query node reads the topic of people again.
-const READ_AGAIN: Duration = Duration::from_mins(6);
 /// How often a reader looks when nothing happens.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -238,7 +236,7 @@ impl Bank {
         }
     }
 
-    /// Waits until each query node knows this person, or none does: it may take until their topic is read again.
+    /// Waits until each query node knows this person, or none does: it may take until the topic of people is read again.
     pub async fn knows_everywhere(&self, email: &str, known: bool) {
         let since = Instant::now();
         for base in &self.doors.queries {
@@ -252,7 +250,7 @@ impl Bank {
                 {
                     break;
                 }
-                assert!(since.elapsed() < READ_AGAIN, "whether {base} knows {email} is not {known}");
+                assert!(since.elapsed() < LONG, "whether {base} knows {email} is not {known}");
                 tokio::time::sleep(GLANCE).await;
             }
         }
