@@ -64,6 +64,9 @@ pub(super) struct Appender {
 
 impl Appender {
     pub(super) fn new(options: PgConnectOptions, key: i64) -> Self {
+        // Where there is no lease a plan without its conditions looks cheaper than one for all: PostgreSQL would make it anew
+        // for each batch, which takes longer than the batch.
+        let options = options.options([("plan_cache_mode", "force_generic_plan")]);
         Self { options, key, line: Mutex::new(Line::Closed), unsettled: AtomicBool::new(false) }
     }
 
