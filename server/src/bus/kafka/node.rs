@@ -126,7 +126,7 @@ async fn listen(settings: KafkaSettings, keys: HeadKeys, heads: watch::Sender<Op
     }
 }
 
-/// What is known of the log's end.
+/// Tells heads that were held up from those of a log that is an older one by now.
 #[derive(Default)]
 struct Known {
     /// Heads in a row that were further back.
